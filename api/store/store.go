@@ -8,8 +8,16 @@
 // reads again: a poke carries nothing.
 //
 // Every method of Tx folds driver errors: a row that is not there is
-// ErrNotFound, a broken unique rule is a *ConflictError; anything else is an
-// internal failure. Times are kept to the millisecond, in UTC.
+// ErrNotFound (also one that a new row has to belong to), a broken unique rule
+// is a *ConflictError; anything else is an internal failure, after which the
+// transaction can only be undone. Lists of nothing are no error. Deleting or
+// updating what is not there is ErrNotFound.
+//
+// Times are kept to the millisecond, in UTC. "Newest" and "oldest" go by the
+// order of creation in the store, not by clocks. Nil and empty lists are the
+// same. Strings that decide something (ids, names, config vars, commands) are
+// refused when they are not UTF-8 without NUL; strings for people to read are
+// repaired.
 //
 // Any implementation MUST pass store/storetest.
 package store
@@ -35,6 +43,7 @@ const (
 	RuleKeyFingerprint = "key fingerprint"   // Key.Fingerprint
 	RulePendingBuild   = "pending build"     // one pending Build per app
 	RuleReleaseVersion = "release version"   // Release.Version per app
+	RuleSlugInUse      = "slug in use"       // see Slugs.DeleteSlug
 	RuleOther          = "other unique rule" // anything else
 )
 

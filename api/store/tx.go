@@ -38,7 +38,7 @@ type Apps interface {
 
 	AddCollaborator(api.Collaborator) error // adding twice is no error
 	RemoveCollaborator(appID, accountID string) error
-	Collaborators(appID string) ([]api.Collaborator, error)
+	Collaborators(appID string) ([]api.Collaborator, error) // oldest first
 }
 
 // Formations holds the wanted quantities and sizes.
@@ -56,15 +56,17 @@ type Builds interface {
 	UpdateBuild(b api.Build) error
 	Build(id string) (api.Build, error)
 	Builds(appID string, limit int) ([]api.Build, error) // newest first; limit 0 = all
-	PendingBuilds() ([]api.Build, error)                 // over all apps
+	PendingBuilds() ([]api.Build, error)                 // over all apps, oldest first
 }
 
 // Slugs holds the records of slugs.
 type Slugs interface {
 	CreateSlug(api.Slug) error
 	Slug(id string) (api.Slug, error)
-	SlugByKey(appID, key string) (api.Slug, error)     // the newest with that key
+	SlugByKey(appID, key string) (api.Slug, error)     // the newest with that key; "" finds none
 	Slugs(appID string, limit int) ([]api.Slug, error) // newest first; limit 0 = all
+	// DeleteSlug fails with RuleSlugInUse when the current or a pending release
+	// of its app names the slug. Older releases keep naming it in vain.
 	DeleteSlug(id string) error
 	// SlugDigests lists the digests that a kept release or slug row names, over
 	// all apps: the roots of garbage collection.
@@ -74,7 +76,8 @@ type Slugs interface {
 // Releases holds releases and the config vars each of them froze.
 type Releases interface {
 	// CreateRelease stores r with its config vars. The first free version is
-	// r.Version = latest + 1; another one fails with RuleReleaseVersion.
+	// r.Version = latest + 1; another one fails with RuleReleaseVersion. A slug
+	// it names has to be one of the same app (ErrNotFound).
 	CreateRelease(r api.Release, config api.ConfigVars) error
 	// UpdateRelease changes Status, OutputID and UpdatedAt, nothing else.
 	UpdateRelease(r api.Release) error
@@ -82,6 +85,6 @@ type Releases interface {
 	ReleaseByVersion(appID string, version int) (api.Release, error)
 	LatestRelease(appID string) (api.Release, error)
 	Releases(appID string, limit int) ([]api.Release, error) // newest first; limit 0 = all
-	PendingReleases() ([]api.Release, error)
+	PendingReleases() ([]api.Release, error)                 // over all apps, oldest first
 	ReleaseConfig(releaseID string) (api.ConfigVars, error)
 }

@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"paas/api/client"
+	v3 "paas/api/v3"
+)
+
+var loginCommand = &Command{
+	Name: "login", Aliases: []string{"auth:login"}, Short: "log in to a platform", JSON: false,
+	Long: `Asks for e-mail address and password, or reads a token from a file ("-" is
+standard input). Only a token is kept, in a file that only you may read.
+
+Examples:
+  $ paas login --api-url https://api.example.com
+  $ paas login --api-url http://127.0.0.1:5000 --token-file token.txt`,
+	Flags: func(f *pflag.FlagSet) {
+		f.String("api-url", "", "address of the platform's API (default: the last one)")
+		f.String("token-file", "", "file with an API token; - is standard input")
+	},
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.args(0, 0); err != nil {
+			return err
+		}
+		s := c.settings
+		if u := c.string("api-url"); u != "" {
+			s.APIURL = u
+		}
+		var err error
+		if file := c.string("token-file"); file != "" {
+			s.Token, err = readToken(c, file)
+		} else {
+			s.Token, err = passwordLogin(ctx, c, s.APIURL)
+		}
+		if err != nil {
+			return err
+		}
+		api, err := client.New(s.APIURL, s.Token, "paas-cli/"+version())
+		if err != nil {
+			return err
+		}
+		a, err := api.Account(ctx)
+		if err != nil {
+			return err
+		}
+		s.Email = a.Email
+		if err := s.save(); err != nil {
+			return err
+		}
+		c.say("Logged in as %s\n", a.Email)
+		return nil
+	},
+}
+
+func readToken(c *Call, file string) (string, error) {
+	var in io.Reader = c.Stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("cannot read token: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, 4096))
+	if err != nil {
+		return "", fmt.Errorf("cannot read token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+func passwordLogin(ctx context.Context, c *Call, base string) (string, error) {
+	if !term.IsTerminal(int(c.Stdin.Fd())) {
+		return "", usagef("There is no terminal to ask on. Use --token-file.")
+	}
+	c.say("Enter your login for %s:\nEmail: ", base)
+	email, err := bufio.NewReader(c.Stdin).ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("cannot read e-mail address: %w", err)
+	}
+	c.say("Password: ")
+	password, err := term.ReadPassword(int(c.Stdin.Fd()))
+	c.say("\n")
+	if err != nil {
+		return "", fmt.Errorf("cannot read password: %w", err)
+	}
+	api, err := client.New(base, "", "paas-cli/"+version())
+	if err != nil {
+		return "", err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	a, err := api.Login(ctx, strings.TrimSpace(email), string(password), v3.AuthorizationRequest{Description: "paas login from " + host})
+	return a.AccessToken.Token, err
+}
+
+var logoutCommand = &Command{
+	Name: "logout", Aliases: []string{"auth:logout"}, Short: "forget the login, and revoke its token",
+	Run: func(ctx context.Context, c *Call) error {
+		api, err := c.Client()
+		if err != nil {
+			return err
+		}
+		// The token is forgotten here even if the server cannot be told.
+		revoked := api.Logout(ctx)
+		if err := (settings{APIURL: c.settings.APIURL}).save(); err != nil {
+			return err
+		}
+		if revoked != nil {
+			return revoked
+		}
+		c.say("Logged out\n")
+		return nil
+	},
+}
+
+var whoamiCommand = &Command{
+	Name: "whoami", Aliases: []string{"auth:whoami"}, Short: "print the e-mail address of the login", JSON: true,
+	Run: func(ctx context.Context, c *Call) error {
+		api, err := c.Client()
+		if err != nil {
+			return err
+		}
+		a, err := api.Account(ctx)
+		if err != nil {
+			return err
+		}
+		if done, err := c.json(a); done {
+			return err
+		}
+		c.print("%s\n", a.Email)
+		return nil
+	},
+}
+
+var tokenCommand = &Command{
+	Name: "auth:token", Short: "print the API token of the login",
+	Run: func(_ context.Context, c *Call) error {
+		if _, err := c.Client(); err != nil {
+			return err
+		}
+		c.print("%s\n", c.settings.Token)
+		return nil
+	},
+}
+
+var keysCommand = &Command{
+	Name: "keys", Short: "list your SSH keys", JSON: true,
+	Run: func(ctx context.Context, c *Call) error {
+		api, err := c.Client()
+		if err != nil {
+			return err
+		}
+		keys, err := api.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		if done, err := c.json(keys); done {
+			return err
+		}
+		if len(keys) == 0 {
+			c.say("You have no SSH keys. Add one: paas keys:add\n")
+		}
+		for _, k := range keys {
+			kind, _, _ := strings.Cut(k.PublicKey, " ")
+			c.print("%s %s %s\n", kind, k.Fingerprint, k.Comment)
+		}
+		return nil
+	},
+}
+
+var keysAddCommand = &Command{
+	Name: "keys:add", Args: "[FILE]", Short: "add an SSH key, so that you can push",
+	Long: `Without FILE, the first of ~/.ssh/id_ed25519.pub, id_ecdsa.pub and id_rsa.pub.
+
+Examples:
+  $ paas keys:add
+  $ paas keys:add ~/.ssh/work.pub`,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.args(0, 1); err != nil {
+			return err
+		}
+		file := ""
+		if len(c.Args) == 1 {
+			file = c.Args[0]
+		} else if file = defaultKey(); file == "" {
+			return usagef("There is no SSH key in ~/.ssh. Make one: ssh-keygen -t ed25519")
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("cannot read key: %w", err)
+		}
+		api, err := c.Client()
+		if err != nil {
+			return err
+		}
+		k, err := api.AddKey(ctx, strings.TrimSpace(string(b)))
+		if err != nil {
+			return err
+		}
+		c.say("Added %s (%s)\n", k.Fingerprint, file)
+		return nil
+	},
+}
+
+func defaultKey() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	for _, name := range []string{"id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"} {
+		file := filepath.Join(home, ".ssh", name)
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
+var keysRemoveCommand = &Command{
+	Name: "keys:remove", Args: "KEY", Short: "remove an SSH key, by comment or fingerprint",
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.args(1, 1); err != nil {
+			return err
+		}
+		api, err := c.Client()
+		if err != nil {
+			return err
+		}
+		k, err := api.RemoveKey(ctx, c.Args[0])
+		if err != nil {
+			return err
+		}
+		c.say("Removed %s %s\n", k.Fingerprint, k.Comment)
+		return nil
+	},
+}

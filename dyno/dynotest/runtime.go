@@ -1,0 +1,536 @@
+package dynotest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"paas/api"
+	"paas/dyno"
+)
+
+// RuntimeHarness is a dyno.Runtime under test.
+type RuntimeHarness struct {
+	Runtime dyno.Runtime
+	// Template is a spec that starts: image, size and what else the engine
+	// needs. The suite sets ID, Name, Type, Command, Port, CreatedAt and adds to
+	// Env.
+	Template dyno.Spec
+	// Restart ends the runtime's hold on its dynos as kill -9 of paasd would,
+	// and returns the runtime that a new paasd would make, with the same sink
+	// and before its Recover.
+	Restart func(t *testing.T) dyno.Runtime
+}
+
+// bound is how long the suites wait for something that has to happen.
+const bound = 30 * time.Second
+
+// RunRuntime holds a runtime to the contract of dyno.Runtime. newHarness is
+// called for each test; what it makes is cleaned up by t.Cleanup. All output
+// goes to the sink that it is given.
+func RunRuntime(t *testing.T, newHarness func(t *testing.T, sink dyno.LogSink) RuntimeHarness) {
+	tests := []struct {
+		name string
+		run  func(*runtimeTest)
+	}{
+		{"OutputAndStatus", (*runtimeTest).outputAndStatus},
+		{"Environment", (*runtimeTest).environment},
+		{"CommandNotFound", (*runtimeTest).commandNotFound},
+		{"LinesKeepTheirOrder", (*runtimeTest).order},
+		{"LongLinesAreSplit", (*runtimeTest).longLine},
+		{"LastLineWithoutNewline", (*runtimeTest).lastLine},
+		{"Listen", (*runtimeTest).listen},
+		{"SamePortTwice", (*runtimeTest).samePort},
+		{"SIGTERM", (*runtimeTest).sigterm},
+		{"SIGTERMTrapped", (*runtimeTest).polite},
+		{"SIGTERMIgnored", (*runtimeTest).deaf},
+		{"WaitOften", (*runtimeTest).waitOften},
+		{"SignalAfterEnd", (*runtimeTest).signalAfterEnd},
+		{"DeleteKills", (*runtimeTest).deleteKills},
+		{"DeleteUnknown", (*runtimeTest).deleteUnknown},
+		{"MissingImage", (*runtimeTest).missingImage},
+		{"CancelledStart", (*runtimeTest).cancelledStart},
+		{"ManyAtOnce", (*runtimeTest).manyAtOnce},
+		{"RecoverRunning", (*runtimeTest).recoverRunning},
+		{"RecoverEnded", (*runtimeTest).recoverEnded},
+		{"RecoverNothing", (*runtimeTest).recoverNothing},
+		{"AttachedPipes", (*runtimeTest).attachedPipes},
+		{"AttachedTerminal", (*runtimeTest).attachedTerminal},
+		{"AttachedEndsWithPaasd", (*runtimeTest).attachedRecover},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), bound)
+			defer cancel()
+			sink := NewSink()
+			h := newHarness(t, sink)
+			if _, err := h.Runtime.Recover(ctx); err != nil {
+				t.Fatal("Recover of nothing:", err)
+			}
+			test.run(&runtimeTest{T: t, h: h, rt: h.Runtime, sink: sink, ctx: ctx})
+		})
+	}
+}
+
+type runtimeTest struct {
+	*testing.T
+	h    RuntimeHarness
+	rt   dyno.Runtime
+	sink *Sink
+	ctx  context.Context
+	n    int
+}
+
+func (t *runtimeTest) spec(command string) dyno.Spec {
+	t.n++
+	s := t.h.Template
+	s.ID, s.Type, s.Command, s.Port, s.CreatedAt = uuid.NewString(), "web", command, 5000, time.Now().UTC()
+	s.Name = "web." + strconv.Itoa(t.n)
+	s.Env = maps.Clone(s.Env)
+	if s.Env == nil {
+		s.Env = api.ConfigVars{}
+	}
+	s.Env["PORT"], s.Env["DYNO"] = strconv.Itoa(s.Port), s.Name
+	return s
+}
+
+func (t *runtimeTest) start(s dyno.Spec, streams *dyno.Streams) dyno.Handle {
+	t.Helper()
+	h, err := t.rt.Start(t.ctx, s, streams)
+	if err != nil {
+		t.Fatalf("Start of %q: %v", s.Command, err)
+	}
+	if h.ID != s.ID {
+		t.Errorf("Handle.ID = %q, want that of the spec, %q", h.ID, s.ID)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), bound)
+		defer cancel()
+		if err := t.rt.Delete(ctx, s.ID); err != nil {
+			t.Error("Delete:", err)
+		}
+	})
+	return h
+}
+
+func (t *runtimeTest) run(command string) (dyno.Spec, dyno.Exit) {
+	t.Helper()
+	s := t.spec(command)
+	t.start(s, nil)
+	return s, t.wait(s.ID)
+}
+
+func (t *runtimeTest) wait(id string) dyno.Exit {
+	t.Helper()
+	e, err := t.rt.Wait(t.ctx, id)
+	if err != nil {
+		t.Fatal("Wait:", err)
+	}
+	if e.At.IsZero() {
+		t.Error("Exit.At is not set")
+	}
+	return e
+}
+
+func (t *runtimeTest) signal(id string, sig dyno.Signal) {
+	t.Helper()
+	if err := t.rt.Signal(t.ctx, id, sig); err != nil {
+		t.Fatalf("Signal %d: %v", sig, err)
+	}
+}
+
+func (t *runtimeTest) waitLine(id, line string) {
+	t.Helper()
+	if !t.sink.WaitFor(t.ctx, id, line) {
+		t.Fatalf("no line %q; the dyno printed %q", line, t.sink.Lines(id))
+	}
+}
+
+func (t *runtimeTest) wantLines(id string, want ...string) {
+	t.Helper()
+	if got := t.sink.Lines(id); !slices.Equal(got, want) {
+		t.Errorf("the dyno printed %q, want %q", got, want)
+	}
+}
+
+func (t *runtimeTest) wantStatus(e dyno.Exit, want int) {
+	t.Helper()
+	if e.Status != want || e.Err != nil {
+		t.Errorf("the dyno ended with %d (%v), want %d", e.Status, e.Err, want)
+	}
+}
+
+func (t *runtimeTest) outputAndStatus() {
+	s, e := t.run("echo out; echo err >&2; exit 3")
+	t.wantStatus(e, 3)
+	t.wantLines(s.ID, "out", "err")
+	for _, l := range t.sink.Records(s.ID) {
+		if l.Source != api.SourceApp || l.Proc != s.Name || time.Since(l.Time) > bound {
+			t.Errorf("line %q is from %s[%s] at %v", l.Message, l.Source, l.Proc, l.Time)
+		}
+	}
+}
+
+func (t *runtimeTest) environment() {
+	s := t.spec(`echo "$DYNO" "$PORT" "$ODD"`)
+	s.Env["ODD"] = "a'b \"c\" $HOME `id` \\ ü"
+	t.start(s, nil)
+	t.wantStatus(t.wait(s.ID), 0)
+	t.wantLines(s.ID, s.Name+" 5000 "+s.Env["ODD"])
+}
+
+func (t *runtimeTest) commandNotFound() {
+	s, e := t.run("no-such-command --at-all")
+	t.wantStatus(e, 127)
+	if got := strings.Join(t.sink.Lines(s.ID), "\n"); !strings.Contains(got, "no-such-command: command not found") {
+		t.Errorf("the dyno printed %q", got)
+	}
+}
+
+func (t *runtimeTest) order() {
+	s, e := t.run("seq 1 20000")
+	t.wantStatus(e, 0)
+	lines := t.sink.Lines(s.ID)
+	if len(lines) != 20000 {
+		t.Fatalf("%d lines, want 20000", len(lines))
+	}
+	for i, l := range lines {
+		if l != strconv.Itoa(i+1) {
+			t.Fatalf("line %d is %q", i+1, l)
+		}
+	}
+}
+
+func (t *runtimeTest) longLine() {
+	s, _ := t.run(LongLine + "; echo after")
+	lines := t.sink.Lines(s.ID)
+	if len(lines) != 4 || lines[3] != "after" {
+		t.Fatalf("%d lines, want 3 parts and one more", len(lines))
+	}
+	if whole := strings.Join(lines[:3], ""); len(lines[0]) != api.MaxLogLine || len(whole) != 25000 || whole[24999] != '7' {
+		t.Errorf("parts of %d, %d and %d bytes", len(lines[0]), len(lines[1]), len(lines[2]))
+	}
+}
+
+func (t *runtimeTest) lastLine() {
+	s, _ := t.run("echo one; printf two")
+	t.wantLines(s.ID, "one", "two")
+}
+
+// get is what the dyno at addr answers, once it listens.
+func (t *runtimeTest) get(h dyno.Handle) string {
+	t.Helper()
+	for {
+		c, err := new(net.Dialer).DialContext(t.ctx, "tcp", h.Addr.String())
+		if err == nil {
+			defer func() { _ = c.Close() }()
+			_ = c.SetDeadline(time.Now().Add(bound))
+			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			answer, _ := io.ReadAll(c)
+			_, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+			return body
+		}
+		select {
+		case <-t.ctx.Done():
+			t.Fatalf("%v never listened: %v", h.Addr, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (t *runtimeTest) listen() {
+	s := t.spec(Listen)
+	h := t.start(s, nil)
+	if got := t.get(h); got != s.Name+"\n" {
+		t.Errorf("%v answers %q", h.Addr, got)
+	}
+	t.signal(s.ID, dyno.SIGTERM)
+	t.wantStatus(t.wait(s.ID), 143)
+	if c, err := net.DialTimeout("tcp", h.Addr.String(), time.Second); err == nil {
+		_ = c.Close()
+		t.Error("it listens although it ended")
+	}
+}
+
+func (t *runtimeTest) samePort() {
+	s1, s2 := t.spec(Listen), t.spec(Listen)
+	h1, h2 := t.start(s1, nil), t.start(s2, nil)
+	if h1.Addr == h2.Addr {
+		t.Fatal("two dynos have the address", h1.Addr)
+	}
+	if a, b := t.get(h1), t.get(h2); a != s1.Name+"\n" || b != s2.Name+"\n" {
+		t.Errorf("they answer %q and %q", a, b)
+	}
+}
+
+func (t *runtimeTest) sigterm() {
+	s := t.spec("echo ready; " + Forever)
+	t.start(s, nil)
+	t.waitLine(s.ID, "ready")
+	t.signal(s.ID, dyno.SIGTERM)
+	t.wantStatus(t.wait(s.ID), 143)
+}
+
+func (t *runtimeTest) polite() {
+	s := t.spec(Polite)
+	t.start(s, nil)
+	t.waitLine(s.ID, "ready")
+	t.signal(s.ID, dyno.SIGTERM)
+	t.wantStatus(t.wait(s.ID), 0)
+	lines := t.sink.Lines(s.ID)
+	if lines[len(lines)-1] != "bye" {
+		t.Errorf("the dyno printed %q", lines)
+	}
+}
+
+func (t *runtimeTest) deaf() {
+	s := t.spec(Deaf)
+	t.start(s, nil)
+	t.waitLine(s.ID, "ready")
+	t.signal(s.ID, dyno.SIGTERM)
+	short, cancel := context.WithTimeout(t.ctx, 300*time.Millisecond)
+	defer cancel()
+	if e, err := t.rt.Wait(short, s.ID); err == nil {
+		t.Fatalf("it ended with %d", e.Status)
+	}
+	t.signal(s.ID, dyno.SIGKILL)
+	t.wantStatus(t.wait(s.ID), 137)
+}
+
+func (t *runtimeTest) waitOften() {
+	s := t.spec("read x; exit 4")
+	gate, open := io.Pipe()
+	t.start(s, &dyno.Streams{Stdin: gate, Stdout: io.Discard})
+	cancelled, cancel := context.WithCancel(t.ctx)
+	cancel()
+	if _, err := t.rt.Wait(cancelled, s.ID); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait with a cancelled context: %v", err)
+	}
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			if e, err := t.rt.Wait(t.ctx, s.ID); err != nil || e.Status != 4 {
+				t.Errorf("Wait = %d, %v, want 4", e.Status, err)
+			}
+		})
+	}
+	if _, err := io.WriteString(open, "go\n"); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	t.wantStatus(t.wait(s.ID), 4) // after the end, too
+	_ = open.Close()
+}
+
+func (t *runtimeTest) signalAfterEnd() {
+	s, _ := t.run("exit 0")
+	t.signal(s.ID, dyno.SIGTERM)
+	t.signal(s.ID, dyno.SIGKILL)
+	t.wantStatus(t.wait(s.ID), 0)
+}
+
+func (t *runtimeTest) deleteKills() {
+	s := t.spec(DeafListen)
+	h := t.start(s, nil)
+	t.get(h)
+	if err := t.rt.Delete(t.ctx, s.ID); err != nil {
+		t.Fatal("Delete:", err)
+	}
+	if c, err := net.DialTimeout("tcp", h.Addr.String(), time.Second); err == nil {
+		_ = c.Close()
+		t.Error("it listens although it was deleted")
+	}
+	if _, err := t.rt.Wait(t.ctx, s.ID); err == nil {
+		t.Error("Wait for a deleted dyno is no error")
+	}
+}
+
+func (t *runtimeTest) deleteUnknown() {
+	if err := t.rt.Delete(t.ctx, uuid.NewString()); err != nil {
+		t.Error("Delete of an unknown dyno:", err)
+	}
+	s, _ := t.run("exit 0")
+	for range 2 {
+		if err := t.rt.Delete(t.ctx, s.ID); err != nil {
+			t.Error("Delete:", err)
+		}
+	}
+}
+
+func (t *runtimeTest) missingImage() {
+	s := t.spec(Forever)
+	s.Image = MissingImage
+	if _, err := t.rt.Start(t.ctx, s, nil); err == nil {
+		t.Fatal("a dyno without an image started")
+	}
+	t.wantNothingLeft()
+}
+
+func (t *runtimeTest) cancelledStart() {
+	ctx, cancel := context.WithCancel(t.ctx)
+	cancel()
+	s := t.spec(Forever)
+	if _, err := t.rt.Start(ctx, s, nil); err == nil {
+		// A runtime may be too fast to notice; then the dyno runs.
+		if err := t.rt.Delete(t.ctx, s.ID); err != nil {
+			t.Fatal("Delete:", err)
+		}
+	}
+	t.wantNothingLeft()
+}
+
+func (t *runtimeTest) wantNothingLeft() {
+	t.Helper()
+	t.rt = t.h.Restart(t.T)
+	found, err := t.rt.Recover(t.ctx)
+	if err != nil || len(found) > 0 {
+		t.Errorf("Recover = %d dynos, %v; want none", len(found), err)
+	}
+}
+
+func (t *runtimeTest) manyAtOnce() {
+	const n = 6
+	specs := make([]dyno.Spec, n)
+	for i := range specs {
+		specs[i] = t.spec(fmt.Sprintf("echo %d; exit %d", i, i))
+	}
+	var wg sync.WaitGroup
+	for i, s := range specs {
+		wg.Go(func() {
+			if _, err := t.rt.Start(t.ctx, s, nil); err != nil {
+				t.Errorf("Start: %v", err)
+				return
+			}
+			if e, err := t.rt.Wait(t.ctx, s.ID); err != nil || e.Status != i {
+				t.Errorf("Wait = %d, %v, want %d", e.Status, err, i)
+			}
+			if err := t.rt.Delete(t.ctx, s.ID); err != nil {
+				t.Errorf("Delete: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	for i, s := range specs {
+		t.wantLines(s.ID, strconv.Itoa(i))
+	}
+	t.wantNothingLeft()
+}
+
+// recoverRunning: every line comes once, whether printed before, during or
+// after the time without a paasd.
+func (t *runtimeTest) recoverRunning() {
+	s := t.spec("trap 'seq 101 200; echo bye; exit 5' TERM; seq 1 100; echo ready; sleep infinity; sleep infinity")
+	h := t.start(s, nil)
+	t.waitLine(s.ID, "ready")
+	t.rt = t.h.Restart(t.T)
+	found, err := t.rt.Recover(t.ctx)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("Recover = %d dynos, %v; want one", len(found), err)
+	}
+	r := found[0]
+	if r.Handle.Addr != h.Addr || r.Handle.ID != s.ID || !equalSpecs(r.Spec, s) || time.Since(r.Started) > bound {
+		t.Errorf("Recover = %+v %v, started %v", r.Spec.Name, r.Handle, r.Started)
+	}
+	t.signal(s.ID, dyno.SIGTERM)
+	t.wantStatus(t.wait(s.ID), 5)
+	lines := slices.DeleteFunc(t.sink.Lines(s.ID), func(l string) bool { return strings.Contains(l, "Terminated") }) // bash may say so of its sleep
+	var want []string
+	for i := range 100 {
+		want = append(want, strconv.Itoa(i+1))
+	}
+	want = append(want, "ready")
+	for i := range 100 {
+		want = append(want, strconv.Itoa(i+101))
+	}
+	if want = append(want, "bye"); !slices.Equal(lines, want) {
+		t.Errorf("the dyno printed %q", lines)
+	}
+}
+
+func equalSpecs(a, b dyno.Spec) bool {
+	return a.ID == b.ID && a.AppID == b.AppID && a.AppName == b.AppName && a.Name == b.Name && a.Type == b.Type &&
+		a.Release == b.Release && a.OneOff == b.OneOff && a.Image == b.Image && a.Command == b.Command &&
+		maps.Equal(a.Env, b.Env) && a.Size == b.Size && a.Port == b.Port && a.CreatedAt.Equal(b.CreatedAt) &&
+		a.TimeToLive == b.TimeToLive
+}
+
+func (t *runtimeTest) recoverEnded() {
+	s := t.spec("echo ready; sleep 0.5; echo last; exit 6")
+	s.OneOff, s.TimeToLive = true, time.Hour
+	t.start(s, nil)
+	t.waitLine(s.ID, "ready")
+	t.rt = t.h.Restart(t.T)
+	time.Sleep(time.Second) // it ends while there is no paasd: nobody could tell
+	found, err := t.rt.Recover(t.ctx)
+	if err != nil || len(found) != 1 || !equalSpecs(found[0].Spec, s) {
+		t.Fatalf("Recover = %d dynos, %v; want one", len(found), err)
+	}
+	t.wantStatus(t.wait(s.ID), 6)
+	t.wantLines(s.ID, "ready", "last")
+}
+
+func (t *runtimeTest) recoverNothing() {
+	s, _ := t.run("exit 0")
+	if err := t.rt.Delete(t.ctx, s.ID); err != nil {
+		t.Fatal("Delete:", err)
+	}
+	t.wantNothingLeft()
+}
+
+func (t *runtimeTest) attachedPipes() {
+	var out, errs bytes.Buffer
+	s := t.spec("cat; echo oops >&2; exit 7")
+	t.start(s, &dyno.Streams{Stdin: strings.NewReader("one\ntwo"), Stdout: &out, Stderr: &errs})
+	t.wantStatus(t.wait(s.ID), 7)
+	if out.String() != "one\ntwo" || errs.String() != "oops\n" {
+		t.Errorf("stdout %q, stderr %q", out.String(), errs.String())
+	}
+	t.wantLines(s.ID)
+}
+
+func (t *runtimeTest) attachedTerminal() {
+	sizes := make(chan dyno.WindowSize, 1)
+	sizes <- dyno.WindowSize{Rows: 33, Cols: 101}
+	out := newTranscript()
+	stdin, keyboard := io.Pipe()
+	s := t.spec("stty size; read x; stty size; exit 8")
+	t.start(s, &dyno.Streams{Stdin: stdin, Stdout: out, TTY: true, Resize: sizes})
+	if !out.waitFor(t.ctx, "33 101") {
+		t.Fatalf("the terminal shows %q", out)
+	}
+	sizes <- dyno.WindowSize{Rows: 44, Cols: 99}
+	sizes <- dyno.WindowSize{Rows: 44, Cols: 99} // taken: the first one is in effect, or about to be
+	time.Sleep(50 * time.Millisecond)
+	if _, err := io.WriteString(keyboard, "x\n"); err != nil {
+		t.Fatal(err)
+	}
+	t.wantStatus(t.wait(s.ID), 8)
+	if !out.waitFor(t.ctx, "44 99") {
+		t.Errorf("the terminal shows %q", out)
+	}
+	_ = keyboard.Close()
+}
+
+func (t *runtimeTest) attachedRecover() {
+	out := newTranscript()
+	stdin, keyboard := io.Pipe()
+	defer func() { _ = keyboard.Close() }()
+	s := t.spec("echo ready; cat")
+	t.start(s, &dyno.Streams{Stdin: stdin, Stdout: out})
+	if !out.waitFor(t.ctx, "ready") {
+		t.Fatal("it did not start")
+	}
+	t.wantNothingLeft()
+}
