@@ -27,6 +27,9 @@ type Spec struct {
 	Port    int // where a web dyno listens inside its own network namespace
 	// CreatedAt is when the scheduler decided to start it.
 	CreatedAt time.Time
+	// TimeToLive, counted from CreatedAt, is kept here for the scheduler, which
+	// ends one-offs by it, also after a restart of paasd; 0 = no end.
+	TimeToLive time.Duration
 }
 
 // Handle is a running (or ended, not yet deleted) dyno.

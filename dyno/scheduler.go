@@ -56,6 +56,10 @@ type Selector struct{ Type, Name string }
 
 // OneOff asks for a dyno outside the formation.
 type OneOff struct {
+	// ID and Name ("run.4821") may be fixed by the caller, who has to make
+	// sure that no other dyno of the app has that name; "" = chosen here.
+	ID      string
+	Name    string
 	AppID   string
 	AppName string
 	Type    string // "run" or "release"; the name is Type + "." + four digits

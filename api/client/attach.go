@@ -3,10 +3,10 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -16,7 +16,8 @@ import (
 
 // Attach connects to a one-off dyno until its command ends and returns its
 // exit status. stdin is read in the background and may still be read once when
-// Attach has returned; resize gets the terminal's new sizes.
+// Attach has returned; resize gets the terminal's new sizes, nil says that
+// there is no terminal.
 func (c *Client) Attach(ctx context.Context, address string, stdin io.Reader, stdout io.Writer, resize <-chan v3.Resize) (int, error) {
 	address = "ws" + strings.TrimPrefix(address, "http")
 	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: c.http})
@@ -29,10 +30,13 @@ func (c *Client) Attach(ctx context.Context, address string, stdin io.Reader, st
 	defer cancel()
 	go sendSizes(ctx, conn, resize)
 	go sendInput(ctx, conn, stdin)
+	if resize != nil {
+		go keepAlive(ctx, conn)
+	}
 	for {
 		kind, b, err := conn.Read(ctx)
 		if err != nil {
-			if errors.Is(ctx.Err(), context.Canceled) {
+			if ctx.Err() != nil {
 				return 0, ctx.Err()
 			}
 			return 0, api.Wrap(api.Unavailable, err, "The connection to the dyno broke; its command was stopped.")
@@ -49,6 +53,35 @@ func (c *Client) Attach(ctx context.Context, address string, stdin io.Reader, st
 				return m.Exit.Status, api.Errorf(api.Unavailable, "%s", m.Exit.Error)
 			}
 			return m.Exit.Status, nil
+		}
+	}
+}
+
+// In a raw terminal Ctrl-C goes to the dyno, so when the network is gone a
+// ping that is not answered is the only way out. Without a terminal nothing is
+// pinged: there Ctrl-C works, and a server that waits for a dyno to take its
+// input answers no ping.
+const (
+	pingEvery   = 20 * time.Second
+	pingTimeout = time.Minute
+)
+
+// keepAlive closes a connection whose other side no longer answers.
+func keepAlive(ctx context.Context, conn *websocket.Conn) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		pong, cancel := context.WithTimeout(ctx, pingTimeout)
+		err := conn.Ping(pong)
+		cancel()
+		if err != nil {
+			conn.CloseNow() // the reader says so
+			return
 		}
 	}
 }

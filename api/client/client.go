@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,7 +34,7 @@ type Client struct {
 }
 
 // New makes a client of the API at base ("http://127.0.0.1:5000"). The token
-// is sent to that address only, also when the server redirects.
+// is sent to that address only.
 func New(base, token, agent string) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -41,9 +42,12 @@ func New(base, token, agent string) (*Client, error) {
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	return &Client{base: u, token: token, agent: agent, http: &http.Client{
+		// A redirect is reported, not followed: a POST would become a GET.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		// No overall timeout: streams last. Each step of a request is bounded.
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ResponseHeaderTimeout: 3 * time.Minute,
 			IdleConnTimeout:       time.Minute,
@@ -101,10 +105,13 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, api.Errorf(api.Unavailable, "Cannot reach the API at %s: %v. Is paasd running there?", c.base.Redacted(), err)
 	}
-	if resp.StatusCode < 400 {
+	if resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	if to := resp.Header.Get("Location"); resp.StatusCode < 400 && to != "" {
+		return nil, api.Errorf(api.InvalidParams, "%s sends its callers on to %s. Is that the API's address?", c.base.Redacted(), to)
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read answer: %w", err)
@@ -133,7 +140,8 @@ func call[T any](ctx context.Context, c *Client, r request) (out T, err error) {
 const maxPages = 100
 
 // pages sends r again for every further page.
-func pages[T any](ctx context.Context, c *Client, r request) (all []T, err error) {
+func pages[T any](ctx context.Context, c *Client, r request) ([]T, error) {
+	all := []T{} // none is [] in JSON
 	for range maxPages {
 		resp, err := c.send(ctx, r)
 		if err != nil {

@@ -36,19 +36,30 @@ func (l *link) SetDeadline(time.Time) error { return nil }
 
 // accept lets a connection in, if there is room.
 func (s *Server) accept(ctx ssh.Context, conn net.Conn) net.Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.links) >= s.o.MaxConnections || s.unauthenticated >= s.o.MaxUnauthenticated {
+	l := &link{Conn: conn, server: s}
+	if !s.admit(l) {
 		s.o.Log.Warn("too many connections, one was refused", "remote", conn.RemoteAddr().String())
 		return nil // closes it
 	}
-	l := &link{Conn: conn, server: s}
-	l.timer = time.AfterFunc(s.o.AuthTimeout, func() { _ = l.Close() })
-	s.links[l] = true
-	s.unauthenticated++
+	l.mu.Lock()
+	if !l.closed {
+		l.timer = time.AfterFunc(s.o.AuthTimeout, func() { _ = l.Close() })
+	}
+	l.mu.Unlock()
 	limitSilence(conn)
 	ctx.SetValue(linkKey, l)
 	return l
+}
+
+func (s *Server) admit(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping || len(s.links) >= s.o.MaxConnections || s.unauthenticated >= s.o.MaxUnauthenticated {
+		return false
+	}
+	s.links[l] = true
+	s.unauthenticated++
+	return true
 }
 
 // limitSilence makes the kernel give up a client that acknowledges nothing:
@@ -110,7 +121,9 @@ func (l *link) Close() error {
 		return nil
 	}
 	l.closed = true
-	l.timer.Stop()
+	if l.timer != nil { // closeAll may come before there is one
+		l.timer.Stop()
+	}
 	authed := l.authed
 	l.mu.Unlock()
 	s := l.server

@@ -110,6 +110,7 @@ type Server struct {
 	mu              sync.Mutex
 	links           map[*link]bool
 	unauthenticated int
+	stopping        bool
 
 	sessions sync.WaitGroup
 }
@@ -156,6 +157,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	_ = l.Close()
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
 	ended := make(chan struct{})
 	go func() { s.sessions.Wait(); close(ended) }()
 	timeout := time.NewTimer(s.o.StopTimeout)

@@ -63,6 +63,7 @@ func (s *session) handle(ctx context.Context) (status int) {
 	}
 	if err != nil {
 		s.server.o.Log.Info("git session ended early", "app", app.Name, "command", string(verb), "err", err)
+		fmt.Fprint(s.Stderr(), "\n !     The session ended early. Try again.\n\n")
 		return 1
 	}
 	return 0

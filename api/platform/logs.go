@@ -20,13 +20,13 @@ type LogFilter struct {
 	Lines  int    // how many of the last ones; 0 = none
 	Dyno   string // "web.1" or "web"; "" = all
 	Source string // "app" or "heroku"; "" = all
-	After  uint64 // only lines with a greater id (resuming); then Lines is ignored
+	After  int64 // only lines with a greater id (resuming); then Lines is ignored
 }
 
 // LogSession reads log lines. It is used by one goroutine.
 type LogSession interface {
 	// Next returns the next line and its id, io.EOF at the end, or ctx's error.
-	Next(ctx context.Context) (uint64, api.LogLine, error)
+	Next(ctx context.Context) (int64, api.LogLine, error)
 	Close() error
 }
 
@@ -80,7 +80,7 @@ func (p *Platform) CreateLogSession(app api.App, f LogFilter, follow bool) (LogS
 }
 
 // OpenLogSession starts reading. after, when not 0, resumes behind that line.
-func (p *Platform) OpenLogSession(ctx context.Context, id string, after uint64) (LogSession, error) {
+func (p *Platform) OpenLogSession(ctx context.Context, id string, after int64) (LogSession, error) {
 	p.logMu.Lock()
 	s, ok := p.sessions[id]
 	if ok && !s.used && p.Now().Sub(s.Created) > logSessionTTL {

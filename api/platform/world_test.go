@@ -289,10 +289,10 @@ func (f *fakeLogs) has(text string) bool {
 
 type fakeSession struct {
 	lines []api.LogLine
-	n     uint64
+	n     int64
 }
 
-func (s *fakeSession) Next(context.Context) (uint64, api.LogLine, error) {
+func (s *fakeSession) Next(context.Context) (int64, api.LogLine, error) {
 	if len(s.lines) == 0 {
 		return 0, api.LogLine{}, io.EOF
 	}

@@ -45,7 +45,7 @@ const heartbeat = 20 * time.Second
 // an event resumes behind it), plain lines to others.
 func streamLogs(c *call) error {
 	r := c.Request()
-	after, _ := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64)
+	after, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
 	session, err := c.server.platform.OpenLogSession(r.Context(), c.Param("session"), after)
 	if err != nil {
 		return err

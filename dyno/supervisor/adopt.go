@@ -41,6 +41,7 @@ func (s *Supervisor) adopt(found []dyno.Recovered) {
 		a := s.app(r.Spec.AppID)
 		i := newInstance(a, r.Spec, s.nextBorn(), r.Started)
 		i.phase, i.addr, i.adopted = phaseBooting, r.Handle.Addr, true
+		i.upAt = r.Started // which is nearer to the truth than now
 		a.dynos[r.Spec.ID] = i
 		s.ports[r.Spec.Port] = true
 		if r.Spec.OneOff {

@@ -30,14 +30,14 @@ type bench struct {
 }
 
 // inBubble runs a test with a Supervisor whose time is the bubble's.
-func inBubble(t *testing.T, f dynotest.FakeOptions, o Options, test func(b *bench)) {
+func inBubble(t *testing.T, f dynotest.FakeOptions, o Options, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{T: t, fake: dynotest.NewFake(f), done: make(chan error, 1)}
 		defer b.fake.Close()
 		b.begin(o)
 		defer b.end()
-		test(b)
+		test(t, b)
 	})
 }
 

@@ -20,9 +20,10 @@ type Options struct {
 	// Log takes the platform's lines about dynos, in order. It may be slow, but
 	// MUST NOT call the Supervisor. nil = nobody reads them.
 	Log func(appID string, l api.LogLine)
-	// Drain returns when a retired web dyno has no requests left that are worth
-	// waiting for. It is called after Watch has told of the retirement, and its
-	// context ends after DrainTimeout. nil = no wait.
+	// Drain makes sure that a retired web dyno gets no new requests, and returns
+	// when it has none left that are worth waiting for. Watch has told of the
+	// retirement by then, but nobody may have acted on that yet. Its context ends
+	// after DrainTimeout. nil = no wait.
 	Drain func(ctx context.Context, dynoID string)
 	// Probe reports whether a web dyno accepts connections; nil = TCP connect.
 	Probe func(ctx context.Context, addr netip.AddrPort) error

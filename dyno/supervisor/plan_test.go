@@ -74,6 +74,15 @@ func (w *world) servesCurrent(d *have) bool {
 	return false
 }
 
+func (w *world) fitsCurrent(d *have) bool {
+	for _, p := range w.want.current.Processes {
+		if p.Type == d.typ {
+			return fits(d, w.want.current, p)
+		}
+	}
+	return false
+}
+
 type checker interface {
 	Helper()
 	Fatalf(format string, args ...any)
@@ -119,7 +128,13 @@ func (w *world) checkSafety(t checker, actions []action) {
 			}
 		case retire:
 			d := w.find(a.id)
-			if d.standing != ready || !w.servesCurrent(d) {
+			if w.want.current == nil {
+				continue
+			}
+			// One just adopted may well be up. Which of several is not known,
+			// but of those that do not fit any more only one is kept.
+			maybe := d.standing == adopted && !d.replace && w.fitsCurrent(d)
+			if d.standing != ready && !maybe || !w.servesCurrent(d) {
 				continue
 			}
 			replaced := false
@@ -206,77 +221,81 @@ func drawRelease(t *rapid.T, version int) *dyno.Release {
 }
 
 func TestPlanHoldsItsInvariants(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := &world{now: time.Unix(0, 0)}
-		version := 0
-		pick := func() *have {
-			if len(w.dynos) == 0 {
-				return nil
-			}
-			return &w.dynos[rapid.IntRange(0, len(w.dynos)-1).Draw(t, "dyno")]
+	for range 20 { // 100 histories each
+		rapid.Check(t, history)
+	}
+}
+
+func history(t *rapid.T) {
+	w := &world{now: time.Unix(0, 0)}
+	version := 0
+	pick := func() *have {
+		if len(w.dynos) == 0 {
+			return nil
 		}
-		t.Repeat(map[string]func(*rapid.T){
-			"": func(t *rapid.T) { w.step(t) },
-			"deploy": func(t *rapid.T) { // without a candidate before it
-				version++
-				w.want.current = drawRelease(t, version)
-			},
-			"rollout": func(t *rapid.T) {
-				version++
-				w.want.candidate, w.want.failed = drawRelease(t, version), false
-			},
-			"commit": func(t *rapid.T) {
-				if w.want.candidate != nil && !w.want.failed {
-					w.want.current, w.want.candidate = w.want.candidate, nil
+		return &w.dynos[rapid.IntRange(0, len(w.dynos)-1).Draw(t, "dyno")]
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"": func(t *rapid.T) { w.step(t) },
+		"deploy": func(t *rapid.T) { // without a candidate before it
+			version++
+			w.want.current = drawRelease(t, version)
+		},
+		"rollout": func(t *rapid.T) {
+			version++
+			w.want.candidate, w.want.failed = drawRelease(t, version), false
+		},
+		"commit": func(t *rapid.T) {
+			if w.want.candidate != nil && !w.want.failed {
+				w.want.current, w.want.candidate = w.want.candidate, nil
+			}
+		},
+		"abort": func(t *rapid.T) { w.want.candidate, w.want.failed = nil, false },
+		"scale": func(t *rapid.T) {
+			if w.want.current != nil {
+				w.want.current = drawRelease(t, w.want.current.Version)
+			}
+		},
+		"up": func(t *rapid.T) {
+			if d := pick(); d != nil && d.standing != crashed {
+				d.standing = ready
+			}
+		},
+		"crash": func(t *rapid.T) {
+			if d := pick(); d != nil {
+				if w.want.candidate != nil && d.version == w.want.candidate.Version {
+					w.want.failed = true
 				}
-			},
-			"abort": func(t *rapid.T) { w.want.candidate, w.want.failed = nil, false },
-			"scale": func(t *rapid.T) {
-				if w.want.current != nil {
-					w.want.current = drawRelease(t, w.want.current.Version)
-				}
-			},
-			"up": func(t *rapid.T) {
-				if d := pick(); d != nil && d.standing != crashed {
-					d.standing = ready
-				}
-			},
-			"crash": func(t *rapid.T) {
-				if d := pick(); d != nil {
-					if w.want.candidate != nil && d.version == w.want.candidate.Version {
-						w.want.failed = true
-					}
-					d.standing, d.due = crashed, w.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "delay"))*time.Second)
-				}
-			},
-			"restart": func(t *rapid.T) {
-				if d := pick(); d != nil && w.servesCurrent(d) && d.standing != crashed {
-					d.replace = true
-				}
-			},
-			"stop": func(t *rapid.T) {
-				if d := pick(); d != nil {
-					w.remove(d.id)
-				}
-			},
-			"cycle": func(t *rapid.T) {
-				if d := pick(); d != nil && d.standing == ready {
+				d.standing, d.due = crashed, w.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "delay"))*time.Second)
+			}
+		},
+		"restart": func(t *rapid.T) {
+			if d := pick(); d != nil && w.servesCurrent(d) && d.standing != crashed {
+				d.replace = true
+			}
+		},
+		"stop": func(t *rapid.T) {
+			if d := pick(); d != nil {
+				w.remove(d.id)
+			}
+		},
+		"cycle": func(t *rapid.T) {
+			if d := pick(); d != nil && d.standing == ready {
+				d.due = w.now
+			}
+		},
+		"time": func(t *rapid.T) { w.now = w.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(t, "s")) * time.Second) },
+		"paasd restarts": func(t *rapid.T) {
+			for i := range w.dynos {
+				if d := &w.dynos[i]; d.standing == crashed {
 					d.due = w.now
+				} else {
+					d.standing, d.replace, d.due = adopted, false, time.Time{}
 				}
-			},
-			"time": func(t *rapid.T) { w.now = w.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(t, "s")) * time.Second) },
-			"paasd restarts": func(t *rapid.T) {
-				for i := range w.dynos {
-					if d := &w.dynos[i]; d.standing == crashed {
-						d.due = w.now
-					} else {
-						d.standing, d.replace, d.due = adopted, false, time.Time{}
-					}
-				}
-			},
-		})
-		w.settle(t)
+			}
+		},
 	})
+	w.settle(t)
 }
 
 // TestPlanAdoptsWhatFits: a restart of paasd alone changes nothing.
@@ -343,5 +362,20 @@ func TestBackoff(t *testing.T) {
 	}
 	if got := backoff(1 << 30); got != longestDelay {
 		t.Errorf("backoff of very many = %v", got)
+	}
+}
+
+func TestPlanGivesUpAnOlderReleaseWhenTheNewOneCrashes(t *testing.T) {
+	w := &world{now: time.Unix(100, 0), want: want{current: release(1, "web", 1)}}
+	w.settle(t)
+	w.want.current = release(2, "web", 1)
+	w.step(t)
+	if len(w.dynos) != 2 {
+		t.Fatalf("without a rollout, v1 is not kept until v2 is up: %+v", w.dynos)
+	}
+	w.dynos[1].standing, w.dynos[1].due = crashed, w.now.Add(time.Hour)
+	w.step(t)
+	if len(w.dynos) != 1 || w.dynos[0].version != 2 {
+		t.Errorf("there are %+v", w.dynos)
 	}
 }

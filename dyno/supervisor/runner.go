@@ -75,9 +75,9 @@ func (r *runner) enter(p phase) {
 		}
 		s.say(i, "Starting process with command `%s`", i.spec.Command)
 	case phaseUp:
-		i.upAt = now
 		i.settled = i.spec.Type == api.Web
 		if !i.adopted {
+			i.upAt = now
 			s.say(i, "State changed from starting to up")
 		}
 		closeOnce(i.launched)
@@ -95,7 +95,7 @@ func (r *runner) enter(p phase) {
 			s.lookAtClock() // to be forgotten in time
 		}
 	}
-	if i.state() != before {
+	if i.state() != before && !(p == phaseUp && i.adopted) {
 		i.since = now
 	}
 	s.reconcile(i.app)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 func TestLinesOfALife(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		listen := dynotest.After("0.2", dynotest.Listen)
 		v1 := rel(1, "web 2 "+listen)
 		b.apply(v1, nil)
@@ -66,7 +67,7 @@ func TestLinesOfALife(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		r := rel(1, "web 2 "+dynotest.Listen, "worker 1 "+dynotest.Forever)
 		r.Env = api.ConfigVars{"A": "1", "PORT": "no"}
 		b.apply(r, nil)
@@ -85,7 +86,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestBootTimeout(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		v1 := rel(1, "web 1 "+dynotest.Listen)
 		b.apply(v1, nil)
 		b.ready(1)
@@ -114,7 +115,7 @@ func TestBootTimeout(t *testing.T) {
 }
 
 func TestExitTimeout(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.DeafListen), nil)
 		b.ready(1)
 		b.said()
@@ -130,7 +131,7 @@ func TestExitTimeout(t *testing.T) {
 }
 
 func TestCrashesAreRestartedEverMoreSlowly(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "worker 1 "+dynotest.Exit("0")), nil)
 		var failed *dyno.RolloutError
 		if err := b.Ready(t.Context(), appID, 1); !errors.As(err, &failed) || failed.Dyno != "worker.1" {
@@ -174,7 +175,7 @@ func TestCrashesAreRestartedEverMoreSlowly(t *testing.T) {
 }
 
 func TestSteadyDynosAreForgivenTheirCrashes(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "worker 1 "+dynotest.Forever), nil)
 		for range 5 {
 			b.after(steadyAfter)
@@ -193,10 +194,10 @@ func TestDrainComesBeforeSIGTERM(t *testing.T) {
 	var drained []string
 	var cut error
 	o := Options{}
-	inBubbleWith := func(drain func(ctx context.Context, b *bench, id string), test func(b *bench)) {
+	inBubbleWith := func(drain func(ctx context.Context, b *bench, id string), test func(t *testing.T, b *bench)) {
 		var b0 *bench
 		o.Drain = func(ctx context.Context, id string) { drain(ctx, b0, id) }
-		inBubble(t, dynotest.FakeOptions{}, o, func(b *bench) { b0 = b; test(b) })
+		inBubble(t, dynotest.FakeOptions{}, o, func(t *testing.T, b *bench) { b0 = b; test(t, b) })
 	}
 	inBubbleWith(func(ctx context.Context, b *bench, id string) {
 		for _, i := range b.Dynos(appID) {
@@ -206,7 +207,7 @@ func TestDrainComesBeforeSIGTERM(t *testing.T) {
 		}
 		drained = append(drained, id)
 		time.Sleep(3 * time.Second)
-	}, func(b *bench) {
+	}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.Listen, "worker 1 "+dynotest.Forever), nil)
 		b.ready(1)
 		id := b.id("web.1")
@@ -220,7 +221,7 @@ func TestDrainComesBeforeSIGTERM(t *testing.T) {
 			t.Errorf("drained %v", drained)
 		}
 	})
-	inBubbleWith(func(ctx context.Context, b *bench, id string) { <-ctx.Done(); cut = context.Cause(ctx) }, func(b *bench) {
+	inBubbleWith(func(ctx context.Context, b *bench, id string) { <-ctx.Done(); cut = context.Cause(ctx) }, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.Listen), nil)
 		b.ready(1)
 		b.apply(rel(1), nil)
@@ -235,7 +236,7 @@ func TestDrainComesBeforeSIGTERM(t *testing.T) {
 }
 
 func TestCandidateHasToSettle(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		v1 := rel(1, "worker 1 "+dynotest.Forever)
 		b.apply(v1, nil)
 		begin := time.Now()
@@ -256,6 +257,7 @@ func TestCandidateHasToSettle(t *testing.T) {
 		}
 		// One that ends before the commit fails the rollout, too.
 		b.fake.Crash(b.id2(3), dyno.Exit{Status: 137, Code: "R15"})
+		synctest.Wait()
 		if err := b.Ready(t.Context(), appID, 3); !errors.As(err, &failed) || failed.Code != "R15" {
 			t.Errorf("Ready: %v", err)
 		}
@@ -276,7 +278,7 @@ func (b *bench) id2(version int) string {
 }
 
 func TestChecksumError(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		v2 := rel(2, "web 1 "+dynotest.Listen)
 		v2.Image = dynotest.MissingImage
 		b.apply(nil, v2)
@@ -291,7 +293,7 @@ func TestChecksumError(t *testing.T) {
 }
 
 func TestStartsThatFailForAMomentDoNotFailARollout(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		b.fake.FailStarts(func(dyno.Spec) error { return errors.New("connection refused") })
 		b.apply(nil, rel(1, "web 1 "+dynotest.Listen))
 		b.after(10 * time.Second)
@@ -319,7 +321,7 @@ func TestStartsThatFailForAMomentDoNotFailARollout(t *testing.T) {
 
 func TestStartsArePaced(t *testing.T) {
 	pace := func(command string, wait time.Duration, want ...int) {
-		inBubble(t, dynotest.FakeOptions{}, Options{Starts: 3}, func(b *bench) {
+		inBubble(t, dynotest.FakeOptions{}, Options{Starts: 3}, func(t *testing.T, b *bench) {
 			for n := range 10 {
 				m := dyno.Manifest{AppID: fmt.Sprint("app", n), AppName: "app", Current: rel(1, "web 1 "+command)}
 				if err := b.Apply(t.Context(), m); err != nil {
@@ -345,7 +347,7 @@ func TestStartsArePaced(t *testing.T) {
 }
 
 func TestOneOffLines(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		d, err := b.Supervisor.Run(t.Context(), dyno.OneOff{AppID: appID, Name: "run.4821", Command: "sleep 1; exit 2", Size: api.DynoSizes()[0]})
 		if err != nil || d.Name != "run.4821" {
 			t.Fatalf("Run = %+v, %v", d, err)
@@ -375,7 +377,7 @@ func TestOneOffLines(t *testing.T) {
 }
 
 func TestTimeToLiveOutlivesPaasd(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		d, err := b.Supervisor.Run(t.Context(), dyno.OneOff{AppID: appID, Command: dynotest.Forever, TimeToLive: time.Hour})
 		if err != nil {
 			t.Fatal(err)
@@ -400,16 +402,17 @@ func (b *bench) restartPaasd(o Options) {
 }
 
 func TestRestartOfPaasdRestartsNothing(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		v1 := rel(1, "web 2 "+dynotest.Listen, "worker 1 "+dynotest.Forever)
 		b.apply(v1, nil)
 		b.ready(1)
+		begin := time.Now()
 		for range 3 {
 			b.said()
 			b.restartPaasd(Options{})
 			b.wantDynos("web.1 v1 up, web.2 v1 up, worker.1 v1 up") // before any manifest
 			for _, i := range b.Dynos(appID) {
-				if i.Retired || !i.Addr.IsValid() {
+				if i.Retired || !i.Addr.IsValid() || i.UpdatedAt.After(begin.Add(time.Second)) {
 					t.Errorf("after adoption: %+v", i)
 				}
 			}
@@ -428,16 +431,17 @@ func TestRestartOfPaasdRestartsNothing(t *testing.T) {
 		b.begin(Options{})
 		b.apply(v1, nil)
 		b.ready(1)
-		b.wantSaid("crash without paasd", "web.2: Process exited with status 1", "web.2: State changed from starting to crashed",
+		b.wantSaid("crash without paasd", "web.2: Process exited with status 1", "web.2: State changed from up to crashed",
 			"web.2: State changed from crashed to starting", "web.2: Starting process with command `"+dynotest.Listen+"`", "web.2: State changed from starting to up")
 	})
 }
 
 func TestRestartOfPaasdDuringRollout(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		v1, v2 := rel(1, "web 1 "+dynotest.Listen), rel(2, "web 1 "+dynotest.Listen)
 		b.apply(v1, nil)
 		b.ready(1)
+		b.after(time.Second)
 		b.apply(v1, v2)
 		b.ready(2)
 		// Not committed: v2 goes.
@@ -459,7 +463,7 @@ func TestRestartOfPaasdDuringRollout(t *testing.T) {
 }
 
 func TestSweep(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		apps := []string{"gone", "kept", "known"}
 		for _, id := range apps {
 			if err := b.Apply(t.Context(), dyno.Manifest{AppID: id, Current: rel(1, "web 1 "+dynotest.Listen)}); err != nil {
@@ -492,7 +496,7 @@ func TestSweep(t *testing.T) {
 }
 
 func TestEndOfPaasd(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.Listen, "worker 1 "+dynotest.Forever), nil)
 		b.ready(1)
 		stdin, keyboard := io.Pipe()
@@ -522,7 +526,7 @@ func TestEndOfPaasd(t *testing.T) {
 }
 
 func TestCycling(t *testing.T) {
-	inBubble(t, dynotest.FakeOptions{}, Options{Cycle: 24 * time.Hour}, func(b *bench) {
+	inBubble(t, dynotest.FakeOptions{}, Options{Cycle: 24 * time.Hour}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.Listen), nil)
 		b.ready(1)
 		first := b.id("web.1")
@@ -542,28 +546,30 @@ func TestCycling(t *testing.T) {
 
 // TestReplacementThatCrashes: the old dyno serves until a new one is up.
 func TestReplacementThatCrashes(t *testing.T) {
-	broken := true
+	var broken atomic.Bool
 	f := dynotest.FakeOptions{Command: func(s dyno.Spec) string {
-		if broken {
+		if broken.Load() {
 			return "exit 1"
 		}
 		return s.Command
 	}}
-	broken = false
-	inBubble(t, f, Options{}, func(b *bench) {
+	inBubble(t, f, Options{}, func(t *testing.T, b *bench) {
 		b.apply(rel(1, "web 1 "+dynotest.Listen), nil)
 		b.ready(1)
 		old := b.id("web.1")
-		broken = true
+		broken.Store(true)
 		if err := b.Restart(t.Context(), appID, dyno.Selector{}); err != nil {
 			t.Fatal(err)
 		}
 		b.after(5 * time.Second)
 		b.wantDynos("web.1 v1 up, web.1 v1 crashed")
+		if got := strings.Count(b.said(), "crashed\n"); got != 1 {
+			t.Errorf("%d crashes in the log before the second", got)
+		}
 		if b.id("web.1") != old {
 			t.Error("the old dyno was retired")
 		}
-		broken = false
+		broken.Store(false)
 		b.after(10 * time.Second)
 		b.wantDynos("web.1 v1 up")
 		if b.id("web.1") == old {

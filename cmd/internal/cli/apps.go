@@ -1,28 +1,28 @@
 package cli
 
 import (
-	"bufio"
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"paas/api"
 	v3 "paas/api/v3"
 )
 
 var appsCommand = &Command{
-	Name: "apps", Short: "list your apps", JSON: true,
+	Name: "apps", Aliases: []string{"list"}, Short: "list your apps", JSON: true,
 	Flags: func(f *pflag.FlagSet) { f.BoolP("all", "A", false, "every app you may see") },
 	Run: func(ctx context.Context, c *Call) error {
-		api, err := c.Client()
+		cl, err := c.Client()
 		if err != nil {
 			return err
 		}
-		apps, err := api.Apps(ctx, c.bool("all"))
+		apps, err := cl.Apps(ctx, c.bool("all"))
 		if err != nil {
 			return err
 		}
@@ -43,13 +43,16 @@ var appsCommand = &Command{
 
 var createCommand = &Command{
 	Name: "apps:create", Aliases: []string{"create"}, Args: "[NAME]", Short: "make a new app", JSON: true,
-	Long: `Without NAME, a name is made up. In a git repository the remote "paas" is set.
+	Long: `Without NAME, a name is made up. In a git repository the remote "paas" is set,
+unless it belongs to another app.
 
 Examples:
   $ paas create my-shop
   Creating my-shop... done
   http://my-shop.localhost | ssh://git@localhost:2222/my-shop.git`,
 	Flags: func(f *pflag.FlagSet) {
+		f.StringP("app", "a", "", "the new app's name, like NAME")
+		f.StringArrayP("buildpack", "b", nil, "the buildpack, may be repeated (default: detect)")
 		f.StringP("stack", "s", "", "the stack to build on")
 		f.StringP("remote", "r", defaultRemote, "the git remote to set")
 		f.BoolP("no-remote", "n", false, "do not set a git remote")
@@ -58,9 +61,14 @@ Examples:
 		if err := c.args(0, 1); err != nil {
 			return err
 		}
-		name := ""
+		name := c.string("app")
 		if len(c.Args) == 1 {
+			if name != "" && name != c.Args[0] {
+				return usagef("Is it %s or %s? An app has one name.", c.Args[0], name)
+			}
 			name = c.Args[0]
+		}
+		if name != "" {
 			if err := api.CheckAppName(name); err != nil {
 				return err
 			}
@@ -74,11 +82,15 @@ Examples:
 			return err
 		}
 		c.say("Creating %s... done\n", app.Name)
-		if !c.bool("no-remote") && inGit(ctx) {
-			if err := setRemote(ctx, c.string("remote"), app.GitURL); err != nil {
+		if packs := c.strings("buildpack"); len(packs) > 0 {
+			if err := c.setBuildpacks(ctx, cl, app.Name, packs); err != nil {
 				return err
 			}
-			c.say("Git remote %s is %s\n", c.string("remote"), app.GitURL)
+		}
+		if !c.bool("no-remote") && inGit(ctx) {
+			if err := c.remoteOfNew(ctx, c.string("remote"), app); err != nil {
+				return err
+			}
 		}
 		if done, err := c.json(app); done {
 			return err
@@ -88,14 +100,24 @@ Examples:
 	},
 }
 
+// remoteOfNew sets the git remote of a new app. A remote that is there already
+// is left alone: the next push should not go to another app than the last.
+func (c *Call) remoteOfNew(ctx context.Context, remote string, app v3.App) error {
+	if url, err := git(ctx, "remote", "get-url", remote); err == nil && url != app.GitURL {
+		c.say("The git remote %s is left at %s. To push to the new app: paas git:remote -a %s [-r REMOTE]\n", remote, url, app.Name)
+		return nil
+	}
+	if err := setRemote(ctx, remote, app.GitURL); err != nil {
+		return err
+	}
+	c.say("Git remote %s is %s\n", remote, app.GitURL)
+	return nil
+}
+
 var infoCommand = &Command{
 	Name: "apps:info", Aliases: []string{"info"}, Short: "show an app", App: true, JSON: true,
 	Run: func(ctx context.Context, c *Call) error {
-		name, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		name, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
@@ -129,6 +151,7 @@ var infoCommand = &Command{
 
 var renameCommand = &Command{
 	Name: "apps:rename", Aliases: []string{"rename"}, Args: "NEW_NAME", Short: "rename an app", App: true, JSON: true,
+	Long: "Git remotes of this directory that name the app are changed too.",
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.args(1, 1); err != nil {
 			return err
@@ -136,11 +159,7 @@ var renameCommand = &Command{
 		if err := api.CheckAppName(c.Args[0]); err != nil {
 			return err
 		}
-		old, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		old, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
@@ -149,12 +168,12 @@ var renameCommand = &Command{
 			return err
 		}
 		c.say("Renaming %s to %s... done\n", old, a.Name)
-		for remote, app := range gitRemotes(ctx) {
-			if app == old {
-				if err := setRemote(ctx, remote, a.GitURL); err != nil {
+		for _, r := range gitRemotes(ctx) {
+			if r.app == old {
+				if err := setRemote(ctx, r.name, a.GitURL); err != nil {
 					return err
 				}
-				c.say("Git remote %s is %s\n", remote, a.GitURL)
+				c.say("Git remote %s is %s\n", r.name, a.GitURL)
 			}
 		}
 		if done, err := c.json(a); done {
@@ -173,67 +192,41 @@ Example:
   $ paas destroy -a my-shop --confirm my-shop`,
 	Flags: func(f *pflag.FlagSet) { f.StringP("confirm", "c", "", "the app's name, instead of asking") },
 	Run: func(ctx context.Context, c *Call) error {
-		name, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		name, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
 		if _, err := cl.App(ctx, name); err != nil {
 			return err
 		}
-		if err := c.confirm(name); err != nil {
+		if err := c.confirm(ctx, name); err != nil {
 			return err
 		}
 		a, err := cl.DestroyApp(ctx, name)
 		if err != nil {
 			return err
 		}
-		for remote, app := range gitRemotes(ctx) {
-			if app == name {
-				if _, err := git(ctx, "remote", "remove", remote); err != nil {
-					c.say("The git remote %s could not be removed.\n", remote)
+		c.say("Destroying %s... done\n", name)
+		for _, r := range gitRemotes(ctx) {
+			if r.app == name {
+				if _, err := git(ctx, "remote", "remove", r.name); err != nil {
+					c.say("The git remote %s could not be removed.\n", r.name)
 				}
 			}
 		}
-		if done, err := c.json(a); done {
-			return err
-		}
-		c.say("Destroying %s... done\n", name)
-		return nil
+		_, err = c.json(a)
+		return err
 	},
-}
-
-// confirm makes people type the app's name before something is lost.
-func (c *Call) confirm(name string) error {
-	given := c.string("confirm")
-	if given == "" {
-		if !term.IsTerminal(int(c.Stdin.Fd())) {
-			return usagef("This deletes %s and all that it has. To go on, add --confirm %s", name, name)
-		}
-		c.say(" !    WARNING: This will delete %s including all that it has.\n !    To proceed, type %s: ", name, name)
-		line, err := bufio.NewReader(c.Stdin).ReadString('\n')
-		if err != nil {
-			return usagef("Nothing was typed. %s is untouched.", name)
-		}
-		given = strings.TrimSpace(line)
-	}
-	if given != name {
-		return usagef("%q is not %q. Nothing was deleted.", given, name)
-	}
-	return nil
 }
 
 var gitRemoteCommand = &Command{
 	Name: "git:remote", Short: "set the git remote of an app in this directory", App: true,
+	Long: `Examples:
+  $ paas git:remote -a my-shop
+  set git remote paas to ssh://git@localhost:2222/my-shop.git
+  $ paas git:remote -a my-shop-staging -r staging`,
 	Run: func(ctx context.Context, c *Call) error {
-		name, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		name, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
@@ -255,16 +248,12 @@ var gitRemoteCommand = &Command{
 
 var openCommand = &Command{
 	Name: "apps:open", Aliases: []string{"open"}, Args: "[PATH]", Short: "open an app in the browser", App: true,
-	Long: "Without a browser it prints the address.",
+	Long: "Where there is no browser it prints the address.",
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.args(0, 1); err != nil {
 			return err
 		}
-		name, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		name, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
@@ -273,28 +262,41 @@ var openCommand = &Command{
 			return err
 		}
 		address := strings.TrimSuffix(deref(a.WebURL), "/")
+		if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+			return fmt.Errorf("cannot open %s: its address is %q", name, address)
+		}
 		if len(c.Args) == 1 {
 			address += "/" + strings.TrimPrefix(c.Args[0], "/")
 		}
-		opener := "xdg-open"
-		if runtime.GOOS == "darwin" {
-			opener = "open"
-		}
-		if exec.CommandContext(ctx, opener, address).Run() != nil {
+		opener := browser()
+		if opener == nil || exec.CommandContext(ctx, opener[0], append(opener[1:], address)...).Run() != nil {
 			c.print("%s\n", address)
+			return nil
 		}
+		c.say("Opening %s\n", address)
 		return nil
 	},
+}
+
+// browser is the command that opens an address here; nil = there is none.
+func browser() []string {
+	switch runtime.GOOS {
+	case "darwin":
+		return []string{"open"}
+	case "windows":
+		return []string{"rundll32", "url.dll,FileProtocolHandler"}
+	}
+	// Without a display xdg-open takes over the terminal with a text browser.
+	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && os.Getenv("BROWSER") == "" {
+		return nil
+	}
+	return []string{"xdg-open"}
 }
 
 var maintenanceCommand = &Command{
 	Name: "maintenance", Short: "show whether maintenance mode is on", App: true, JSON: true,
 	Run: func(ctx context.Context, c *Call) error {
-		name, err := c.App(ctx)
-		if err != nil {
-			return err
-		}
-		cl, err := c.Client()
+		name, cl, err := c.appClient(ctx)
 		if err != nil {
 			return err
 		}
@@ -316,30 +318,22 @@ var maintenanceCommand = &Command{
 
 var maintenanceOnCommand = &Command{
 	Name: "maintenance:on", Short: "answer all requests with a maintenance page", App: true,
-	Run: func(ctx context.Context, c *Call) error { return c.maintenance(ctx, true) },
+	Run: func(ctx context.Context, c *Call) error { return c.maintenance(ctx, "Enabling", true) },
 }
 
 var maintenanceOffCommand = &Command{
 	Name: "maintenance:off", Short: "serve requests again", App: true,
-	Run: func(ctx context.Context, c *Call) error { return c.maintenance(ctx, false) },
+	Run: func(ctx context.Context, c *Call) error { return c.maintenance(ctx, "Disabling", false) },
 }
 
-func (c *Call) maintenance(ctx context.Context, on bool) error {
-	name, err := c.App(ctx)
-	if err != nil {
-		return err
-	}
-	cl, err := c.Client()
+func (c *Call) maintenance(ctx context.Context, verb string, on bool) error {
+	name, cl, err := c.appClient(ctx)
 	if err != nil {
 		return err
 	}
 	if _, err := cl.SetMaintenance(ctx, name, on); err != nil {
 		return err
 	}
-	word := "Disabling"
-	if on {
-		word = "Enabling"
-	}
-	c.say("%s maintenance mode for %s... done\n", word, name)
+	c.say("%s maintenance mode for %s... done\n", verb, name)
 	return nil
 }

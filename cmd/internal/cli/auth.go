@@ -1,10 +1,11 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +13,13 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"paas/api"
 	"paas/api/client"
 	v3 "paas/api/v3"
 )
 
 var loginCommand = &Command{
-	Name: "login", Aliases: []string{"auth:login"}, Short: "log in to a platform", JSON: false,
+	Name: "login", Aliases: []string{"auth:login"}, Short: "log in to a platform",
 	Long: `Asks for e-mail address and password, or reads a token from a file ("-" is
 standard input). Only a token is kept, in a file that only you may read.
 
@@ -32,9 +34,12 @@ Examples:
 		if err := c.args(0, 0); err != nil {
 			return err
 		}
-		s := c.settings
+		s := settings{APIURL: c.settings.APIURL}
 		if u := c.string("api-url"); u != "" {
-			s.APIURL = u
+			s.APIURL = strings.TrimRight(u, "/")
+		}
+		if inTheClear(s.APIURL) {
+			show(c.Stderr, "Warning: "+s.APIURL+" is not encrypted: who can watch the network sees your token.")
 		}
 		var err error
 		if file := c.string("token-file"); file != "" {
@@ -45,11 +50,11 @@ Examples:
 		if err != nil {
 			return err
 		}
-		api, err := client.New(s.APIURL, s.Token, "paas-cli/"+version())
+		cl, err := client.New(s.APIURL, s.Token, "paas-cli/"+version())
 		if err != nil {
 			return err
 		}
-		a, err := api.Account(ctx)
+		a, err := cl.Account(ctx)
 		if err != nil {
 			return err
 		}
@@ -60,6 +65,18 @@ Examples:
 		c.say("Logged in as %s\n", a.Email)
 		return nil
 	},
+}
+
+// inTheClear says whether what is sent to that address can be read on the way.
+func inTheClear(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	host := u.Hostname()
+	ip, err := netip.ParseAddr(host)
+	local := host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
+	return !local
 }
 
 func readToken(c *Call, file string) (string, error) {
@@ -76,50 +93,59 @@ func readToken(c *Call, file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read token: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	token := strings.TrimSpace(string(b))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return "", usagef("%s does not hold a token: one word, nothing else.", file)
+	}
+	return token, nil
 }
 
 func passwordLogin(ctx context.Context, c *Call, base string) (string, error) {
 	if !term.IsTerminal(int(c.Stdin.Fd())) {
 		return "", usagef("There is no terminal to ask on. Use --token-file.")
 	}
-	c.say("Enter your login for %s:\nEmail: ", base)
-	email, err := bufio.NewReader(c.Stdin).ReadString('\n')
+	cl, err := client.New(base, "", "paas-cli/"+version())
+	if err != nil {
+		return "", err
+	}
+	email, err := c.ask(ctx, "Enter your login for "+base+":\nEmail: ", false)
 	if err != nil {
 		return "", fmt.Errorf("cannot read e-mail address: %w", err)
 	}
-	c.say("Password: ")
-	password, err := term.ReadPassword(int(c.Stdin.Fd()))
-	c.say("\n")
+	password, err := c.ask(ctx, "Password: ", true)
 	if err != nil {
 		return "", fmt.Errorf("cannot read password: %w", err)
-	}
-	api, err := client.New(base, "", "paas-cli/"+version())
-	if err != nil {
-		return "", err
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
 	}
-	a, err := api.Login(ctx, strings.TrimSpace(email), string(password), v3.AuthorizationRequest{Description: "paas login from " + host})
+	a, err := cl.Login(ctx, email, password, v3.AuthorizationRequest{Description: "paas login from " + host})
 	return a.AccessToken.Token, err
 }
 
 var logoutCommand = &Command{
 	Name: "logout", Aliases: []string{"auth:logout"}, Short: "forget the login, and revoke its token",
 	Run: func(ctx context.Context, c *Call) error {
-		api, err := c.Client()
+		// PAAS_API_KEY is not the login's: whoever set it may need it still.
+		s, err := savedSettings()
+		if err != nil {
+			return err
+		}
+		if s.Token == "" {
+			return usagef("Nobody is logged in.")
+		}
+		cl, err := client.New(s.APIURL, s.Token, "paas-cli/"+version())
 		if err != nil {
 			return err
 		}
 		// The token is forgotten here even if the server cannot be told.
-		revoked := api.Logout(ctx)
-		if err := (settings{APIURL: c.settings.APIURL}).save(); err != nil {
+		revoked := cl.Logout(ctx)
+		if err := (settings{APIURL: s.APIURL}).save(); err != nil {
 			return err
 		}
-		if revoked != nil {
-			return revoked
+		if revoked != nil && api.IDOf(revoked) != api.Unauthorized {
+			return fmt.Errorf("the login is forgotten here, but its token could not be revoked: %w", revoked)
 		}
 		c.say("Logged out\n")
 		return nil
@@ -129,11 +155,11 @@ var logoutCommand = &Command{
 var whoamiCommand = &Command{
 	Name: "whoami", Aliases: []string{"auth:whoami"}, Short: "print the e-mail address of the login", JSON: true,
 	Run: func(ctx context.Context, c *Call) error {
-		api, err := c.Client()
+		cl, err := c.Client()
 		if err != nil {
 			return err
 		}
-		a, err := api.Account(ctx)
+		a, err := cl.Account(ctx)
 		if err != nil {
 			return err
 		}
@@ -159,11 +185,11 @@ var tokenCommand = &Command{
 var keysCommand = &Command{
 	Name: "keys", Short: "list your SSH keys", JSON: true,
 	Run: func(ctx context.Context, c *Call) error {
-		api, err := c.Client()
+		cl, err := c.Client()
 		if err != nil {
 			return err
 		}
-		keys, err := api.Keys(ctx)
+		keys, err := cl.Keys(ctx)
 		if err != nil {
 			return err
 		}
@@ -198,21 +224,43 @@ Examples:
 		} else if file = defaultKey(); file == "" {
 			return usagef("There is no SSH key in ~/.ssh. Make one: ssh-keygen -t ed25519")
 		}
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("cannot read key: %w", err)
-		}
-		api, err := c.Client()
+		line, err := readKey(file)
 		if err != nil {
 			return err
 		}
-		k, err := api.AddKey(ctx, strings.TrimSpace(string(b)))
+		cl, err := c.Client()
+		if err != nil {
+			return err
+		}
+		k, err := cl.AddKey(ctx, line)
 		if err != nil {
 			return err
 		}
 		c.say("Added %s (%s)\n", k.Fingerprint, file)
 		return nil
 	},
+}
+
+// readKey reads a public key. A private one that was named by mistake must not
+// leave this machine.
+func readKey(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("cannot read key: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("cannot read key: %w", err)
+	}
+	line := strings.TrimSpace(string(b))
+	if strings.Contains(line, "PRIVATE KEY") {
+		return "", usagef("%s is a private key: keep it to yourself. The public one is usually beside it: %s.pub", file, file)
+	}
+	if line == "" || strings.Contains(line, "\n") {
+		return "", usagef("%s is not a public key: one line that begins like ssh-ed25519.", file)
+	}
+	return line, nil
 }
 
 func defaultKey() string {
@@ -235,11 +283,11 @@ var keysRemoveCommand = &Command{
 		if err := c.args(1, 1); err != nil {
 			return err
 		}
-		api, err := c.Client()
+		cl, err := c.Client()
 		if err != nil {
 			return err
 		}
-		k, err := api.RemoveKey(ctx, c.Args[0])
+		k, err := cl.RemoveKey(ctx, c.Args[0])
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -20,12 +18,20 @@ var buildsCommand = &Command{
 		if err != nil {
 			return err
 		}
-		list, err := cl.Builds(ctx, name, c.int("num"))
+		n, err := c.count()
+		if err != nil {
+			return err
+		}
+		list, err := cl.Builds(ctx, name, n)
 		if err != nil {
 			return err
 		}
 		if done, err := c.json(list); done {
 			return err
+		}
+		if len(list) == 0 {
+			c.say("%s has no builds yet. Push first: git push paas main\n", name)
+			return nil
 		}
 		c.print("=== %s Builds\n\n", name)
 		var rows [][]string
@@ -104,89 +110,4 @@ var cachePurgeCommand = &Command{
 		c.say("Clearing the build cache of %s... done\n", name)
 		return nil
 	},
-}
-
-var buildpacksCommand = &Command{
-	Name: "buildpacks", Short: "show which buildpacks an app uses", App: true, JSON: true,
-	Run: func(ctx context.Context, c *Call) error {
-		name, cl, err := c.appClient(ctx)
-		if err != nil {
-			return err
-		}
-		list, err := cl.Buildpacks(ctx, name)
-		if err != nil {
-			return err
-		}
-		if done, err := c.json(list); done {
-			return err
-		}
-		if len(list) == 0 {
-			c.say("%s has no buildpacks set: each build detects which one fits.\n", name)
-			return nil
-		}
-		c.print("=== %s Buildpacks\n\n", name)
-		for i, b := range list {
-			c.print("%d. %s\n", i+1, b.Buildpack.Name)
-		}
-		return nil
-	},
-}
-
-var buildpacksSetCommand = &Command{
-	Name: "buildpacks:set", Args: "BUILDPACK", Short: "set a buildpack", App: true,
-	Long: `Without --index it replaces the whole list.
-
-Examples:
-  $ paas buildpacks:set heroku/nodejs
-  $ paas buildpacks:set https://example.com/my-buildpack.git#v3 --index 2`,
-	Flags: func(f *pflag.FlagSet) { f.IntP("index", "i", 0, "its place in the list, from 1") },
-	Run: func(ctx context.Context, c *Call) error {
-		if err := c.args(1, 1); err != nil {
-			return err
-		}
-		name, cl, err := c.appClient(ctx)
-		if err != nil {
-			return err
-		}
-		list := []string{c.Args[0]}
-		if i := c.int("index"); i > 0 {
-			now, err := cl.Buildpacks(ctx, name)
-			if err != nil {
-				return err
-			}
-			list = list[:0]
-			for _, b := range now {
-				list = append(list, b.Buildpack.URL)
-			}
-			if i <= len(list) {
-				list[i-1] = c.Args[0]
-			} else {
-				list = append(list, c.Args[0])
-			}
-		}
-		return c.setBuildpacks(ctx, cl, name, list)
-	},
-}
-
-var buildpacksClearCommand = &Command{
-	Name: "buildpacks:clear", Short: "let each build detect its buildpack again", App: true,
-	Run: func(ctx context.Context, c *Call) error {
-		name, cl, err := c.appClient(ctx)
-		if err != nil {
-			return err
-		}
-		return c.setBuildpacks(ctx, cl, name, nil)
-	},
-}
-
-func (c *Call) setBuildpacks(ctx context.Context, cl *client.Client, app string, list []string) error {
-	if _, err := cl.SetBuildpacks(ctx, app, slices.Clone(list)); err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		c.say("Buildpacks of %s are detected from now on.\n", app)
-		return nil
-	}
-	c.say("Buildpacks of %s: %s. The next push uses them.\n", app, strings.Join(list, ", "))
-	return nil
 }

@@ -6,7 +6,9 @@
 // A Command is data and a func; all of them are listed in commands.go, and
 // help, completion and the dispatcher read that list. Results go to stdout,
 // everything about progress to stderr. Exit statuses: 0 done, 1 failed, 2 used
-// wrongly; `run` ends with the status of its command.
+// wrongly, 130 interrupted; `run` ends with the status of its command. Values
+// of config vars and tokens are printed only by the commands that are there to
+// print them.
 //
 // pflag parses flags because people write them in any place ("paas ps -a x",
 // "paas -a x ps"), which the standard library does not take.
@@ -20,23 +22,26 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"paas/api"
 	"paas/api/client"
 )
 
 // Version is set by the linker.
 var Version = "dev"
 
-// Exit statuses.
+// Exit statuses; `paas help` tells people.
 const (
-	exitOK    = 0
-	exitFail  = 1
-	exitUsage = 2
+	exitOK          = 0
+	exitFail        = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // what a shell reports for Ctrl-C
 )
 
 // Command is one command.
@@ -52,7 +57,7 @@ type Command struct {
 	// JSON says that it takes --json.
 	JSON bool
 	// Verbatim says that everything behind the first argument belongs to that
-	// argument (run).
+	// argument (run), but see trailingTarget.
 	Verbatim bool
 	Flags    func(*pflag.FlagSet)
 	Run      func(context.Context, *Call) error
@@ -67,6 +72,7 @@ type Call struct {
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
 	settings       settings
+	app            string // that App found, for messages
 }
 
 // usageError is a wrong use of the CLI: exit status 2.
@@ -85,8 +91,10 @@ func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e))
 
 // Main runs the command line and returns the exit status.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The second Ctrl-C ends the program wherever it is.
+	context.AfterFunc(ctx, stop)
 	err := run(ctx, args, os.Stdin, os.Stdout, os.Stderr)
 	var exit exitError
 	switch {
@@ -94,8 +102,8 @@ func Main(args []string) int {
 		return exitOK
 	case errors.As(err, &exit):
 		return int(exit)
-	case errors.Is(err, context.Canceled):
-		return 130 // what a shell reports for Ctrl-C
+	case ctx.Err() != nil: // whatever failed, failed because of it
+		return exitInterrupted
 	}
 	return report(os.Stderr, err)
 }
@@ -117,14 +125,54 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 		if errors.Is(err, pflag.ErrHelp) {
 			return help(stdout, cmd.Name)
 		}
-		return usagef("%v\nUsage: paas %s", err, usageLine(cmd))
+		return usagef("%v\n%s", err, usage(cmd))
 	}
 	c.Args = c.flags.Args()
+	if cmd.Verbatim && cmd.App {
+		c.trailingTarget()
+	}
+	if cmd.Args == "" && !cmd.Hidden && len(c.Args) > 0 {
+		return c.surplus()
+	}
 	var err error
 	if c.settings, err = loadSettings(); err != nil {
 		return err
 	}
-	return cmd.Run(ctx, c)
+	return c.explain(cmd.Run(ctx, c))
+}
+
+// trailingTarget takes "-a APP" and "--remote NAME" from the end of a command
+// line, where Heroku's users write it ("run bash -a my-shop"), unless there is
+// a "--".
+func (c *Call) trailingTarget() {
+	if c.flags.ArgsLenAtDash() >= 0 || slices.Contains(c.Args, "--") {
+		return
+	}
+	names := map[string]string{"-a": "app", "--app": "app", "--remote": "remote"}
+	for len(c.Args) > 1 {
+		last := len(c.Args) - 1
+		flag, value, joined := strings.Cut(c.Args[last], "=")
+		if !joined {
+			last--
+			flag, value = c.Args[last], c.Args[last+1]
+		}
+		name := names[flag]
+		if last == 0 || name == "" || c.flags.Changed(name) || api.CheckAppName(value) != nil || c.flags.Set(name, value) != nil {
+			return
+		}
+		c.Args = c.Args[:last]
+	}
+}
+
+// surplus answers arguments to a command that takes none.
+func (c *Call) surplus() error {
+	if sub := find(c.cmd.Name + ":" + c.Args[0]); sub != nil {
+		return usagef("paas %s takes no arguments. Did you mean: paas %s", c.cmd.Name, strings.Join(append([]string{sub.Name}, c.Args[1:]...), " "))
+	}
+	if c.cmd.App && len(c.Args) == 1 && api.CheckAppName(c.Args[0]) == nil {
+		return usagef("paas %s takes no arguments. An app is named with -a: paas %s -a %s", c.cmd.Name, c.cmd.Name, c.Args[0])
+	}
+	return usagef("paas %s takes no arguments.\n%s", c.cmd.Name, usage(c.cmd))
 }
 
 // commandName takes the command out of the arguments: the first that is not a
@@ -163,7 +211,7 @@ func flagsOf(cmd *Command) *pflag.FlagSet {
 // Client is the API with the token of whoever is logged in.
 func (c *Call) Client() (*client.Client, error) {
 	if c.settings.Token == "" {
-		return nil, usagef("You are not logged in. Log in first: paas login --api-url URL")
+		return nil, api.Errorf(api.Unauthorized, "You are not logged in to %s.", c.settings.APIURL)
 	}
 	return client.New(c.settings.APIURL, c.settings.Token, "paas-cli/"+version())
 }
@@ -181,6 +229,14 @@ func (c *Call) string(name string) string {
 	return v
 }
 
+func (c *Call) strings(name string) []string {
+	v, err := c.flags.GetStringArray(name)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
 func (c *Call) int(name string) int {
 	v, err := c.flags.GetInt(name)
 	if err != nil {
@@ -192,9 +248,18 @@ func (c *Call) int(name string) int {
 // args checks how many arguments there are; max < 0 = any number.
 func (c *Call) args(least, most int) error {
 	if len(c.Args) < least || most >= 0 && len(c.Args) > most {
-		return usagef("Usage: paas %s", usageLine(c.cmd))
+		return usagef("%s", usage(c.cmd))
 	}
 	return nil
+}
+
+// count is the flag --num, checked: the API gives at most 1000 of a list.
+func (c *Call) count() (int, error) {
+	n := c.int("num")
+	if n < 1 || n > 1000 {
+		return 0, usagef("--num must be from 1 to 1000, not %d.", n)
+	}
+	return n, nil
 }
 
 // terminal says whether progress and colours may be shown.

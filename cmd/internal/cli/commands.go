@@ -3,28 +3,62 @@ package cli
 import (
 	"context"
 	"runtime"
+	"slices"
 )
 
-// commands lists every command in the order that help shows.
-func commands() []*Command {
-	return []*Command{
-		appsCommand, createCommand, infoCommand, renameCommand, destroyCommand, openCommand, gitRemoteCommand,
-		buildsCommand, buildsOutputCommand, buildsCancelCommand, cachePurgeCommand,
-		buildpacksCommand, buildpacksSetCommand, buildpacksClearCommand,
-		configCommand, configGetCommand, configSetCommand, configUnsetCommand,
-		psCommand, scaleCommand, restartCommand, stopCommand,
-		releasesCommand, releaseInfoCommand, releaseOutputCommand, rollbackCommand,
-		slugsCommand, slugInfoCommand, slugExportCommand,
-		logsCommand, runCommand, runDetachedCommand,
-		maintenanceCommand, maintenanceOnCommand, maintenanceOffCommand,
-		loginCommand, logoutCommand, whoamiCommand, tokenCommand,
-		keysCommand, keysAddCommand, keysRemoveCommand,
-		completionCommand, versionCommand,
-		// These two list the commands, themselves among them: as package variables
-		// they would depend on their own initialisation.
-		{Name: "__complete", Hidden: true, Verbatim: true, Run: complete},
-		{Name: "help", Args: "[COMMAND]", Short: "show all commands, or one", Run: runHelp},
+// topic is a heading of the help.
+type topic struct {
+	title    string
+	commands []*Command
+}
+
+// topics lists every command in the order that help shows.
+func topics() []topic {
+	return []topic{
+		{"Apps", []*Command{
+			appsCommand, createCommand, infoCommand, renameCommand, destroyCommand, openCommand, gitRemoteCommand,
+			maintenanceCommand, maintenanceOnCommand, maintenanceOffCommand,
+		}},
+		{"Deploying", []*Command{
+			buildsCommand, buildsOutputCommand, buildsCancelCommand, cachePurgeCommand,
+			buildpacksCommand, buildpacksSetCommand, buildpacksAddCommand, buildpacksRemoveCommand, buildpacksClearCommand,
+			releasesCommand, releaseInfoCommand, releaseOutputCommand, rollbackCommand,
+			slugsCommand, slugInfoCommand, slugExportCommand,
+		}},
+		{"Running", []*Command{
+			configCommand, configGetCommand, configSetCommand, configUnsetCommand,
+			psCommand, scaleCommand, restartCommand, stopCommand,
+			logsCommand, runCommand, runDetachedCommand,
+		}},
+		{"You", []*Command{
+			loginCommand, logoutCommand, whoamiCommand, tokenCommand,
+			keysCommand, keysAddCommand, keysRemoveCommand,
+		}},
+		{"This program", []*Command{
+			completionCommand, versionCommand,
+			// These two list the commands, themselves among them: as package
+			// variables they would depend on their own initialisation.
+			{Name: "__complete", Hidden: true, Verbatim: true, Run: complete},
+			{Name: "help", Args: "[COMMAND]", Short: "show all commands, or one", Run: runHelp},
+		}},
 	}
+}
+
+func commands() []*Command {
+	var all []*Command
+	for _, t := range topics() {
+		all = append(all, t.commands...)
+	}
+	return all
+}
+
+func find(name string) *Command {
+	for _, c := range commands() {
+		if c.Name == name || slices.Contains(c.Aliases, name) {
+			return c
+		}
+	}
+	return nil
 }
 
 var versionCommand = &Command{

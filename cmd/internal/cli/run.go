@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -23,15 +21,24 @@ func runFlags(f *pflag.FlagSet) {
 var runCommand = &Command{
 	Name: "run", Args: "COMMAND...", Short: "run a command in a one-off dyno", App: true, Verbatim: true,
 	Long: `The command runs in a fresh dyno of the current release, with its config vars,
-connected to your terminal. paas ends with the command's exit status.
+connected to your terminal. paas ends with the command's exit status. On a
+terminal Ctrl-C goes to the command; without one it ends paas, and the dyno
+with it.
+
+One argument is a line for the dyno's shell; several are its words. "-a APP"
+may also stand at the end; behind "--" everything belongs to the command.
 
 Examples:
   $ paas run bash
+  $ paas run 'ls -l | wc -l'
   $ paas run -a my-shop -- node -e 'console.log(process.version)'
   $ echo 'select 1' | paas run psql`,
 	Flags: func(f *pflag.FlagSet) {
 		runFlags(f)
 		f.Bool("no-tty", false, "do not give the command a terminal")
+		// Heroku's CLI needs it to do what this one always does.
+		f.BoolP("exit-code", "x", false, "")
+		hide(f, "exit-code")
 	},
 	Run: func(ctx context.Context, c *Call) error {
 		r, err := c.runRequest()
@@ -46,26 +53,33 @@ Examples:
 		out, isFile := c.Stdout.(*os.File)
 		tty := !c.bool("no-tty") && term.IsTerminal(in) && isFile && term.IsTerminal(int(out.Fd()))
 		r.Attach, r.ForceNoTTY = true, !tty
-		resize := make(chan v3.Resize, 1)
+		var resize chan v3.Resize
 		if tty {
-			r.Env["TERM"] = os.Getenv("TERM")
+			resize = make(chan v3.Resize, 1)
+			if _, given := r.Env["TERM"]; !given && os.Getenv("TERM") != "" {
+				r.Env["TERM"] = os.Getenv("TERM")
+			}
 			stop := watchSize(int(out.Fd()), resize)
 			defer stop()
 		}
 		if c.terminal() {
-			c.say("Running %s on %s...", r.Command, name)
+			c.say("Running %s on %s... ", r.Command, name)
 		}
 		d, err := cl.Run(ctx, name, r)
 		if err != nil {
+			if c.terminal() {
+				c.say("failed\n")
+			}
 			return err
 		}
 		if d.AttachURL == nil {
 			return fmt.Errorf("cannot attach to %s: the server gave no address", d.Name)
 		}
 		if c.terminal() {
-			c.say(" %s\n", d.Name)
+			c.say("%s\n", d.Name)
 		}
 		if tty {
+			// Raw: Ctrl-C and all other keys go to the dyno's terminal.
 			state, err := term.MakeRaw(in)
 			if err != nil {
 				return fmt.Errorf("cannot prepare the terminal: %w", err)
@@ -85,8 +99,11 @@ Examples:
 
 var runDetachedCommand = &Command{
 	Name: "run:detached", Args: "COMMAND...", Short: "run a command in a one-off dyno in the background", App: true, Verbatim: true, JSON: true,
-	Long:  "Its output goes to the log.",
-	Flags: runFlags,
+	Long: "Its output goes to the log; --tail shows it, until Ctrl-C.",
+	Flags: func(f *pflag.FlagSet) {
+		runFlags(f)
+		f.BoolP("tail", "t", false, "show its output")
+	},
 	Run: func(ctx context.Context, c *Call) error {
 		r, err := c.runRequest()
 		if err != nil {
@@ -103,6 +120,10 @@ var runDetachedCommand = &Command{
 		c.say("Running %s on %s... done, %s\n", r.Command, name, d.Name)
 		if done, err := c.json(d); done {
 			return err
+		}
+		if c.bool("tail") {
+			n := maxLogLines
+			return cl.Logs(ctx, name, v3.LogSessionRequest{Dyno: d.Name, Lines: &n, Tail: true}, c.logLine)
 		}
 		c.say("See its output: paas logs -a %s -d %s\n", name, d.Name)
 		return nil
@@ -124,11 +145,7 @@ func (c *Call) runRequest() (v3.RunRequest, error) {
 		}
 		r.Command = strings.Join(words, " ")
 	}
-	env, err := c.flags.GetStringArray("env")
-	if err != nil {
-		return r, err
-	}
-	for _, kv := range env {
+	for _, kv := range c.strings("env") {
 		key, value, ok := strings.Cut(kv, "=")
 		if !ok {
 			return r, usagef("%s is not NAME=VALUE.", kv)
@@ -140,9 +157,6 @@ func (c *Call) runRequest() (v3.RunRequest, error) {
 
 // watchSize sends the terminal's size now and whenever it changes.
 func watchSize(fd int, sizes chan v3.Resize) (stop func()) {
-	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, syscall.SIGWINCH)
-	done := make(chan struct{})
 	send := func() {
 		cols, rows, err := term.GetSize(fd)
 		if err != nil {
@@ -155,6 +169,8 @@ func watchSize(fd int, sizes chan v3.Resize) (stop func()) {
 		sizes <- v3.Resize{Rows: uint16(rows), Cols: uint16(cols)}
 	}
 	send()
+	changed, ignore := sizeChanges()
+	done := make(chan struct{})
 	go func() {
 		for {
 			select {
@@ -166,7 +182,7 @@ func watchSize(fd int, sizes chan v3.Resize) (stop func()) {
 		}
 	}()
 	return func() {
-		signal.Stop(changed)
+		ignore()
 		close(done)
 	}
 }

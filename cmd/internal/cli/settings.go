@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"paas/api/client"
 )
 
 // settings is what login keeps, in a file that only its owner may read.
@@ -26,31 +28,53 @@ func settingsFile() (string, error) {
 	return filepath.Join(dir, "paas", "credentials.json"), nil
 }
 
-// loadSettings reads the file; PAAS_API_URL and PAAS_API_KEY win, for scripts.
-func loadSettings() (settings, error) {
-	var s settings
+// savedSettings reads the file; without one there is no login.
+func savedSettings() (settings, error) {
+	s := settings{APIURL: defaultAPIURL}
 	file, err := settingsFile()
-	if err == nil {
-		b, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return s, fmt.Errorf("cannot read settings: %w", err)
-		}
-		if err == nil {
-			if err := json.Unmarshal(b, &s); err != nil {
-				return s, fmt.Errorf("cannot read %s (log in again: paas login): %w", file, err)
-			}
-		}
+	if err != nil {
+		return s, nil // no home: the environment may still say everything
 	}
-	if v := os.Getenv("PAAS_API_URL"); v != "" {
-		s.APIURL = v
+	b, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("cannot read settings: %w", err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("cannot read settings (remove %s and log in again): %w", file, err)
+	}
+	return s, nil
+}
+
+// loadSettings is what is saved, unless PAAS_API_URL and PAAS_API_KEY say
+// something else, for scripts.
+func loadSettings() (settings, error) {
+	s, err := savedSettings()
+	if err != nil {
+		return s, err
+	}
+	if v := os.Getenv("PAAS_API_URL"); v != "" && v != s.APIURL {
+		s = settings{APIURL: v} // a token is only for the server that gave it
 	}
 	if v := os.Getenv("PAAS_API_KEY"); v != "" {
 		s.Token = v
 	}
-	if s.APIURL == "" {
-		s.APIURL = defaultAPIURL
-	}
 	return s, nil
+}
+
+// LoggedIn is a client of the platform that the CLI is logged in to, for
+// programs that work beside it.
+func LoggedIn(agent string) (*client.Client, error) {
+	s, err := loadSettings()
+	if err != nil {
+		return nil, err
+	}
+	if s.Token == "" {
+		return nil, errors.New("not logged in: paas login")
+	}
+	return client.New(s.APIURL, s.Token, agent)
 }
 
 func (s settings) save() error {

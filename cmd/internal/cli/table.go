@@ -6,10 +6,13 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// table prints rows in columns that are as wide as their longest cell.
+// table prints rows in columns that are as wide as their longest cell. Cells
+// may hold what strangers have written (a commit's message): nothing in them
+// can command the terminal.
 func table(w io.Writer, header []string, rows [][]string) {
 	all := rows
 	if header != nil {
@@ -22,10 +25,11 @@ func table(w io.Writer, header []string, rows [][]string) {
 	var width []int
 	for _, row := range all {
 		for i, cell := range row {
+			row[i] = strings.Map(printable, cell)
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
+			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
 		}
 	}
 	for _, row := range all {
@@ -40,6 +44,13 @@ func table(w io.Writer, header []string, rows [][]string) {
 	}
 }
 
+func printable(r rune) rune {
+	if r == '\n' || r == '\t' || !unicode.IsControl(r) {
+		return r
+	}
+	return utf8.RuneError
+}
+
 // json prints v and says whether --json was asked for.
 func (c *Call) json(v any) (bool, error) {
 	if !c.bool("json") {
@@ -52,7 +63,7 @@ func (c *Call) json(v any) (bool, error) {
 
 // ago is a time as people say it.
 func ago(t time.Time) string {
-	d := time.Since(t)
+	d := max(0, time.Since(t)) // the server's clock may be ahead
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds ago", int(d.Seconds()))

@@ -2,19 +2,38 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+
+	"paas/api/client"
 )
 
 // defaultRemote is the git remote that create and git:remote make.
 const defaultRemote = "paas"
 
-// App names the app the command is about: -a, then PAAS_APP, then the git
-// remote of the directory.
+// appClient is the first step of every command about an app.
+func (c *Call) appClient(ctx context.Context) (string, *client.Client, error) {
+	name, err := c.App(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	cl, err := c.Client()
+	return name, cl, err
+}
+
+// App names the app the command is about: -a, then -r, then PAAS_APP, then the
+// git remotes of the directory.
 func (c *Call) App(ctx context.Context) (string, error) {
+	name, err := c.findApp(ctx)
+	c.app = name
+	return name, err
+}
+
+func (c *Call) findApp(ctx context.Context) (string, error) {
 	if name := c.string("app"); name != "" {
 		return name, nil
 	}
@@ -24,35 +43,66 @@ func (c *Call) App(ctx context.Context) (string, error) {
 	}
 	remotes := gitRemotes(ctx)
 	if remote != "" {
-		if name := remotes[remote]; name != "" {
+		if name := appOf(remotes, remote); name != "" {
 			return name, nil
 		}
 		return "", usagef("There is no git remote %s that names an app here. See: git remote -v", remote)
 	}
-	if name := remotes[defaultRemote]; name != "" {
+	if name := appOf(remotes, defaultRemote); name != "" {
 		return name, nil
 	}
-	if chosen, err := git(ctx, "config", "paas.remote"); err == nil && remotes[chosen] != "" {
-		return remotes[chosen], nil
+	if chosen, err := git(ctx, "config", "paas.remote"); err == nil && appOf(remotes, chosen) != "" {
+		return appOf(remotes, chosen), nil
 	}
-	return "", usagef("Which app? Add -a APP, or run this in the app's git directory (paas git:remote -a APP adds the remote).")
+	switch len(remotes) {
+	case 0:
+		return "", usagef("Which app? Add -a APP, or run this in the app's git directory (paas git:remote -a APP adds the remote).")
+	case 1:
+		return remotes[0].app, nil
+	}
+	choices := make([]string, len(remotes))
+	for i, r := range remotes {
+		choices[i] = fmt.Sprintf("-r %s (%s)", r.name, r.app)
+	}
+	return "", usagef("Which app? This directory has several: %s.\nOr choose one for good: git config paas.remote %s", strings.Join(choices, ", "), remotes[0].name)
 }
 
+// gitRemote is a git remote that names an app.
+type gitRemote struct{ name, app string }
+
+func appOf(remotes []gitRemote, name string) string {
+	for _, r := range remotes {
+		if r.name == name {
+			return r.app
+		}
+	}
+	return ""
+}
+
+// The two forms of our own git addresses. Other servers have a directory in
+// front of the name.
 var remoteURL = regexp.MustCompile(`^(?:ssh://)?git@[^/]+?[:/]/?([a-z][a-z0-9-]*)\.git$`)
 
-// gitRemotes maps the remotes of this directory to the apps they name.
-func gitRemotes(ctx context.Context) map[string]string {
+// gitRemotes lists the remotes of this directory that name apps, in git's
+// order.
+func gitRemotes(ctx context.Context) []gitRemote {
 	out, err := git(ctx, "remote", "-v")
 	if err != nil {
 		return nil
 	}
-	remotes := map[string]string{}
+	return parseRemotes(out)
+}
+
+func parseRemotes(out string) []gitRemote {
+	var remotes []gitRemote
 	for line := range strings.Lines(out) {
 		f := strings.Fields(line)
-		if len(f) >= 2 {
-			if m := remoteURL.FindStringSubmatch(f[1]); m != nil {
-				remotes[f[0]] = m[1]
-			}
+		if len(f) < 2 {
+			continue
+		}
+		// Each is listed twice, for fetch and push.
+		if m := remoteURL.FindStringSubmatch(f[1]); m != nil && appOf(remotes, f[0]) == "" {
+			remotes = append(remotes, gitRemote{f[0], m[1]})
 		}
 	}
 	return remotes
@@ -80,7 +130,7 @@ func setRemote(ctx context.Context, name, url string) error {
 	if slices.Contains(strings.Fields(list), name) {
 		verb = "set-url"
 	}
-	if _, err := git(ctx, "remote", verb, name, url); err != nil {
+	if _, err := git(ctx, "remote", verb, "--", name, url); err != nil {
 		return usagef("git cannot set the remote %s to %s.", name, url)
 	}
 	return nil

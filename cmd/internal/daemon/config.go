@@ -40,7 +40,11 @@ type Config struct {
 	Network           string `toml:"network"` // IPv4 range of the dynos
 	Bridge            string `toml:"bridge"`  // name of their bridge
 
-	Stack    string      `toml:"stack"` // of new apps
+	Stack string `toml:"stack"` // of new apps
+	// StackProfile is "" or "lite": a stack with little more than the platform
+	// itself needs.
+	StackProfile string `toml:"stack_profile"`
+	// CABundle is a PEM file that builds trust instead of the stack's own.
 	CABundle string      `toml:"ca_bundle"`
 	Build    BuildConfig `toml:"build"`
 	// BuildEnv is added to the environment of builds, never to that of dynos:
