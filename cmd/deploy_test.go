@@ -52,7 +52,7 @@ func TestTour(t *testing.T) {
 	}
 	a.wants("one hello")
 	a.cmd("ps:scale", "web=2")
-	eventually(t, "two dynos up", func() bool { return strings.Count(a.cmd("ps"), ": up ") == 2 })
+	eventually(t, "two dynos up", func() bool { return strings.Count(a.cmd("ps"), " up ") == 2 })
 	releases := a.cmd("releases")
 	for _, want := range []string{"Current: v6", "Set GREETING config vars", "Rollback to v2", "Deploy ", "Initial release"} {
 		if !strings.Contains(releases, want) {

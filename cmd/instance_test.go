@@ -75,8 +75,8 @@ func newInstance() (*instance, error) {
 	i := &instance{
 		bin: filepath.Join(testDir, "bin"), data: filepath.Join(testDir, "data"), run: "/run/paas-test", home: filepath.Join(testDir, "home"),
 	}
-	for _, addr := range []*string{&i.router, &i.ssh, &i.api} {
-		port, err := freePort()
+	for n, addr := range []*string{&i.router, &i.ssh, &i.api} {
+		port, err := freePort(21000 + 1000*n)
 		if err != nil {
 			return nil, err
 		}
@@ -104,13 +104,15 @@ func newInstance() (*instance, error) {
 	return i, i.login()
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort finds one below those that the kernel gives to connections.
+func freePort(from int) (int, error) {
+	for port := from; port < from+1000; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port from %d on", from)
 }
 
 func (i *instance) prepare() error {

@@ -108,10 +108,10 @@ func TestNoRequestFails(t *testing.T) {
 		a.cmd("ps:scale", fmt.Sprintf("web=%d", 1+(n+1)%2*2))
 		want := 1 + (n+1)%2*2
 		eventually(t, "scaled", func() bool {
-			return strings.Count(a.cmd("ps"), "web.") >= want && strings.Count(a.cmd("ps"), ": up ") == want
+			return strings.Count(a.cmd("ps"), "web.") >= want && strings.Count(a.cmd("ps"), " up ") == want
 		})
 	}
 	a.cmd("restart")
-	eventually(t, "restarted", func() bool { return strings.Contains(a.cmd("ps"), ": up ") })
+	eventually(t, "restarted", func() bool { return strings.Contains(a.cmd("ps"), " up ") })
 	l.stop(t)
 }

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// try lets one target answer the call. With again set nothing has reached the
+// try lets one target answer the call, and ends the claim on it. With again set nothing has reached the
 // client, no dyno can have acted on the request (or it may be repeated), and
 // another target may be tried.
 func (c *call) try(t *target) (fault code, again bool) {
+	defer t.release()
 	c.rec.dyno, c.rec.connect, c.rec.service, c.rec.bytes = t.name, -1, -1, -1
 	ctx := c.req.Context()
 	dialed := time.Now()
@@ -204,7 +205,7 @@ const maxInterim = 32
 // pass hands a final response to the client's side, head first.
 func (x *exchange) pass(ctx context.Context, h http.Header) code {
 	c := x.call
-	h["Via"] = append(h["Via"], x.head.proto+via)
+	h["Via"] = append(h["Via"], x.head.via())
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one
 	}

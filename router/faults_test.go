@@ -15,7 +15,7 @@ import (
 // quick are limits that let every time-out come within a test.
 func quick() Limits {
 	return Limits{
-		Route: 400 * time.Millisecond, FirstByte: 150 * time.Millisecond, Idle: 250 * time.Millisecond, Connect: 300 * time.Millisecond,
+		Route: time.Second, FirstByte: 400 * time.Millisecond, Idle: 600 * time.Millisecond, Connect: 700 * time.Millisecond,
 		Quarantine: 40 * time.Millisecond, ProbeEvery: 20 * time.Millisecond,
 	}
 }
@@ -100,6 +100,7 @@ func TestRefusedRequests(t *testing.T) {
 }
 
 func TestBadResponses(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t, Options{Limits: quick()})
 	for _, tt := range []struct {
 		name, raw string
@@ -160,6 +161,7 @@ func (e *edge) getFinal(path string) (*http.Response, string) {
 // Once the head has left, all that can be done is to break the connection, and
 // the client must be able to notice.
 func TestBrokenResponses(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t, Options{Limits: quick()})
 	for _, tt := range []struct {
 		name, raw string
@@ -233,6 +235,7 @@ func TestDialFailures(t *testing.T) {
 }
 
 func TestNoDialSucceeds(t *testing.T) {
+	t.Parallel()
 	limits := quick()
 	e := newEdge(t, Options{Limits: limits})
 	l := listen(t)
@@ -413,6 +416,7 @@ func TestClientLeaves(t *testing.T) {
 
 // A client that neither reads nor writes holds nothing for long.
 func TestIdleClients(t *testing.T) {
+	t.Parallel()
 	limits := quick()
 	limits.FirstByte = time.Minute
 	e := newEdge(t, Options{Limits: limits})

@@ -155,7 +155,7 @@ func (t *target) keepIdle(b *backend, keep time.Duration) {
 	}
 	t.idle = append(t.idle, b)
 	if t.reaper == nil {
-		t.reaper = time.AfterFunc(limits.KeepIdle, t.reap)
+		t.reaper = time.AfterFunc(b.keep, t.reap)
 	}
 	t.mu.Unlock()
 }
@@ -165,12 +165,14 @@ func (t *target) keepIdle(b *backend, keep time.Duration) {
 func (t *target) reap() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	next := t.r.limits.KeepIdle
 	kept := t.idle[:0]
 	for _, b := range t.idle {
-		if time.Since(b.since) >= b.keep {
+		if left := b.keep - time.Since(b.since); left <= 0 {
 			b.Close()
 		} else {
 			kept = append(kept, b)
+			next = min(next, left)
 		}
 	}
 	clear(t.idle[len(kept):])
@@ -179,7 +181,7 @@ func (t *target) reap() {
 		t.reaper = nil
 		return
 	}
-	t.reaper.Reset(max(t.r.limits.KeepIdle/4, t.r.limits.KeepIdle-time.Since(kept[0].since)))
+	t.reaper.Reset(max(next, t.r.limits.KeepIdle/16)) // a few at a time
 }
 
 func (t *target) closeIdle() {

@@ -69,7 +69,9 @@ func (c *call) encodeHead() code {
 		b = append(b, "\r\n"...)
 	}
 	for name := range req.Trailer {
-		b = appendHeader(b, "Trailer", name)
+		if passTrailer(name, "") {
+			b = appendHeader(b, "Trailer", name)
+		}
 	}
 	if httpguts.HeaderValuesContainsToken(req.Header["Te"], "trailers") {
 		b = append(b, "Te: trailers\r\n"...)

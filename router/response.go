@@ -25,8 +25,8 @@ const (
 // responseHead is what of a response's head is not a header for the client.
 type responseHead struct {
 	status   int
-	proto    string // "1.1" or "1.0"
-	length   int64  // of the body, -1 = not told
+	old      bool  // HTTP/1.0
+	length   int64 // of the body, -1 = not told
 	chunked  bool
 	reusable bool          // the connection, once the body was read
 	keep     time.Duration // for how long
@@ -92,9 +92,9 @@ func (m *responseHead) parseStatus(line string) bool {
 	}
 	switch line[len(prefix)] {
 	case '1':
-		m.proto, m.reusable = "1.1", true
+		m.reusable = true
 	case '0':
-		m.proto = "1.0"
+		m.old = true
 	default:
 		return false
 	}
@@ -111,11 +111,19 @@ func (m *responseHead) parseStatus(line string) bool {
 	return m.status >= 100
 }
 
+// via is the Via header that tells of the hop from the dyno.
+func (m *responseHead) via() string {
+	if m.old {
+		return "1.0" + via
+	}
+	return "1.1" + via
+}
+
 // parseHeaders takes the lines after the status line, up to the empty one.
 func (m *responseHead) parseHeaders(s string, h http.Header, keep time.Duration) code {
 	m.keep = keep
 	var own struct{ connection, encoding, length, trailer []string }
-	values := make([]string, strings.Count(s, "\n")) // one allocation for all
+	values := make([]string, strings.Count(s, "\n")+1) // one allocation for all
 	for {
 		line, rest, _ := strings.Cut(s, "\n")
 		s = rest
@@ -186,7 +194,7 @@ func (m *responseHead) parseHeaders(s string, h http.Header, keep time.Duration)
 // two readers could read in two ways.
 func (m *responseHead) frame(encoding, length []string, h http.Header) code {
 	if len(encoding) > 0 {
-		if m.proto == "1.0" || len(encoding) > 1 || !strings.EqualFold(encoding[0], "chunked") {
+		if m.old || len(encoding) > 1 || !strings.EqualFold(encoding[0], "chunked") {
 			return h17
 		}
 		m.chunked = true
@@ -207,7 +215,11 @@ func (m *responseHead) frame(encoding, length []string, h http.Header) code {
 			m.length = int64(n)
 		}
 	}
-	if m.length >= 0 {
+	switch {
+	case m.length < 0:
+	case len(length) == 1 && strings.IndexByte(length[0], ',') < 0:
+		h["Content-Length"] = length
+	default:
 		h["Content-Length"] = []string{strconv.FormatInt(m.length, 10)}
 	}
 	return none

@@ -25,6 +25,7 @@ type Router struct {
 	recovered broadcast // a dyno came back from quarantine
 	heldAll   atomic.Int64
 	tunnels   tunnels
+	newcomers newcomers
 	calls     sync.Pool // of *call
 	buffers   sync.Pool // of *copyBuffer
 

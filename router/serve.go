@@ -206,7 +206,6 @@ func (c *call) serve() code {
 		}
 		c.stopWaiting()
 		fault, again := c.try(t)
-		t.release()
 		if !again {
 			return fault
 		}

@@ -39,6 +39,7 @@ func (r *Router) Run(ctx context.Context, listeners ...net.Listener) error {
 		running--
 	}
 	close(r.stopping)
+	r.newcomers.close()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.limits.Grace)
 	defer cancel()
 	if srv.Shutdown(grace) != nil {
@@ -78,9 +79,51 @@ func (r *Router) newServer() *http.Server {
 		ErrorLog:          r.errorLog,
 		// "OPTIONS *" is for the app.
 		DisableGeneralOptionsHandler: true,
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if c, ok := c.(*clientConn); ok {
+				r.newcomers.note(c, s)
+			}
+		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, clientConnKey{}, c)
 		},
+	}
+}
+
+// newcomers are the connections on which no request has begun. net/http's
+// Shutdown waits seconds for them, and browsers like to open some ahead.
+type newcomers struct {
+	mu     sync.Mutex
+	conns  map[*clientConn]struct{}
+	closed bool
+}
+
+func (n *newcomers) note(c *clientConn, s http.ConnState) {
+	if s != http.StateNew && c.known {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case s != http.StateNew:
+		c.known = true
+		delete(n.conns, c)
+	case n.closed:
+		c.Close()
+	default:
+		if n.conns == nil {
+			n.conns = make(map[*clientConn]struct{})
+		}
+		n.conns[c] = struct{}{}
+	}
+}
+
+func (n *newcomers) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	for c := range n.conns {
+		c.Close()
 	}
 }
 
@@ -111,6 +154,7 @@ type clientConn struct {
 	net.Conn
 	slots  chan struct{}
 	once   sync.Once
+	known  bool // a request has begun on it; for newcomers alone
 	linger atomic.Bool
 }
 

@@ -45,7 +45,7 @@ func (x *exchange) tunnel() code {
 		x.head.upgrade = c.upgrade
 	}
 	head = appendHeader(append(head, "Connection: Upgrade\r\n"...), "Upgrade", x.head.upgrade)
-	head = append(appendHeader(head, "Via", x.head.proto+via), "\r\n"...)
+	head = append(appendHeader(head, "Via", x.head.via()), "\r\n"...)
 	c.respBuf = head
 
 	conn, rw, err := hijacker.Hijack()

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // readInline reads a small body behind the head, so that both go out in one
@@ -129,7 +131,9 @@ func (u *upload) finish(chunked bool) {
 		end := []byte("0\r\n")
 		for name, values := range u.c.req.Trailer {
 			for _, v := range values {
-				end = appendHeader(end, name, v)
+				if passTrailer(name, v) {
+					end = appendHeader(end, name, v)
+				}
 			}
 		}
 		if !u.write(append(end, "\r\n"...)) {
@@ -142,6 +146,12 @@ func (u *upload) finish(chunked bool) {
 	if !u.replying {
 		u.b.SetReadDeadline(time.Now().Add(u.c.r.limits.FirstByte))
 	}
+}
+
+// passTrailer says that a request's trailer goes to the dyno. net/http has not
+// looked at the values, and there are servers that make headers of trailers.
+func passTrailer(name, value string) bool {
+	return httpguts.ValidHeaderFieldName(name) && httpguts.ValidTrailerHeader(name) && httpguts.ValidHeaderFieldValue(value) && !ownHeader(name)
 }
 
 // write sends to the dyno. When the dyno does not take it, its answer, if any,

@@ -128,10 +128,28 @@ func TestBranchesAndTags(t *testing.T) {
 	contains(t, c.refused(t, "push", "paas", "--delete", "main"), "remote:  !     main cannot be deleted", "(deletion of the deploy branch prohibited)")
 	contains(t, c.refused(t, "push", "paas", "main:refs/notes/x"), "(only branches and tags can be pushed)")
 	blob := strings.TrimSpace(c.git(t, "hash-object", "-w", "a"))
-	contains(t, c.refused(t, "push", "paas", blob+":refs/heads/blob"), "blob")
+	contains(t, c.refused(t, "push", "paas", blob+":refs/heads/blob"), "(not a commit)")
+	// A name that is in the way is found before the deploy, not after it.
+	for _, name := range []string{"refs/heads/main/x", "refs/tags/v2/x"} {
+		contains(t, c.refused(t, "push", "paas", "main:"+name), "(its name is in the way of another branch or tag")
+	}
 	if got := h.server(t, "for-each-ref", "--format=%(refname)"); got != "refs/heads/main\nrefs/heads/master\nrefs/heads/other\nrefs/tags/v2" {
 		t.Errorf("refs: %s", got)
 	}
+	h.clean(t)
+}
+
+func TestDeployBranchInTheWay(t *testing.T) {
+	h := newHost(t, nil)
+	c := h.client(t)
+	c.commit(t, "one", "a", "1")
+	c.git(t, "push", "paas", "main:main/x")
+	contains(t, c.refused(t, "push", "paas", "main"), "(its name is in the way of another branch or tag")
+	if h.count() != 0 {
+		t.Error("it was deployed although its branch cannot be")
+	}
+	c.git(t, "push", "paas", "--delete", "main/x")
+	c.git(t, "push", "paas", "main")
 	h.clean(t)
 }
 
@@ -377,6 +395,13 @@ func TestSubmodules(t *testing.T) {
 	c.git(t, "config", "-f", ".gitmodules", "submodule.libs/my lib.url", "file:///no/such/repository")
 	c.commit(t, "broken")
 	contains(t, c.refused(t, "push", "paas", "main"), "Submodule libs/my lib cannot be fetched from file:///no/such/repository")
+	// Over ssh nobody's keys are used, whoever runs the server.
+	c.git(t, "config", "-f", ".gitmodules", "submodule.libs/my lib.url", "ssh://git@"+h.addr+"/myapp.git")
+	c.commit(t, "by ssh")
+	contains(t, c.refused(t, "push", "paas", "main"), "Submodule libs/my lib cannot be fetched from ssh://")
+	if _, err := os.Stat(filepath.Join(h.dir, "known_hosts")); err != nil {
+		t.Errorf("the host key went elsewhere: %v", err)
+	}
 	c.git(t, "config", "-f", ".gitmodules", "submodule.libs/my lib.url", "ext::sh -c id")
 	c.commit(t, "hostile")
 	contains(t, c.refused(t, "push", "paas", "main"), "Submodule libs/my lib cannot be fetched", "not ext::sh -c id")

@@ -28,6 +28,7 @@ var (
 	hyphenRange = regexp.MustCompile(`^\s*(\S+)\s+-\s+(\S+)\s*$`)
 	gapAfterOp  = regexp.MustCompile(`([<>=~^])\s+`)
 	rangeToken  = regexp.MustCompile(`^(<=|>=|<|>|=|~>|~|\^)?[v=]*(.*)$`)
+	digit       = regexp.MustCompile(`\d`)
 	partial     = regexp.MustCompile(`^(x|X|\*|0|[1-9]\d*)(?:\.(x|X|\*|0|[1-9]\d*)(?:\.(x|X|\*|0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?$`)
 )
 
@@ -55,9 +56,15 @@ func parseSet(text string) ([]comparator, error) {
 	var set []comparator
 	for _, token := range strings.Fields(text) {
 		m := rangeToken.FindStringSubmatch(token)
+		if m[2] == "" {
+			return nil, fmt.Errorf("%q is no version", token)
+		}
 		p, err := parsePartial(m[2])
 		if err != nil {
 			return nil, err
+		}
+		if p.ragged && !strings.ContainsAny(m[1], "~^") {
+			return nil, fmt.Errorf("%q has a number behind an x", token)
 		}
 		set = append(set, p.comparators(m[1])...)
 	}
@@ -88,9 +95,10 @@ func parseHyphen(from, to string) ([]comparator, error) {
 
 // partialVersion is a version of which the last parts may be missing or "x".
 type partialVersion struct {
-	num   [3]uint64
-	given int // how many numbers are there
-	pre   string
+	num    [3]uint64
+	given  int // how many numbers are there
+	pre    string
+	ragged bool // there is a number behind an x
 }
 
 func parsePartial(s string) (partialVersion, error) {
@@ -104,7 +112,8 @@ func parsePartial(s string) (partialVersion, error) {
 	}
 	for i := range p.num {
 		if m[i+1] == "" || strings.ContainsAny(m[i+1], "xX*") {
-			return p, nil // what follows an x does not count
+			p.ragged = digit.MatchString(strings.Join(m[i+1:4], ""))
+			return p, nil
 		}
 		if len(m[i+1]) > 15 { // npm's limit is 2^53 - 1
 			return p, fmt.Errorf("%q has too large a number", s)

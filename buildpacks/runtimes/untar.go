@@ -44,11 +44,11 @@ func untar(r io.Reader, dir string) error {
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		_, name, ok := strings.Cut(filepath.ToSlash(filepath.Clean(h.Name)), "/")
+		_, name, ok := strings.Cut(filepath.Clean(h.Name), "/")
 		if !ok {
 			continue
 		}
-		if !filepath.IsLocal(name) {
+		if !filepath.IsLocal(h.Name) {
 			return fmt.Errorf("cannot unpack %q: it lies outside of the archive", h.Name)
 		}
 		if err := writeEntry(filepath.Join(dir, name), h.FileInfo().Mode().Perm(), archive, made); err != nil {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/mount"
@@ -22,8 +21,6 @@ import (
 func BenchmarkStart(b *testing.B) {
 	h := newHost(b, dynotest.NewSink())
 	h.output("true") // network and engine are up
-	clear(T)
-	defer func() { for k, v := range T { b.Logf("%s %v", k, v/time.Duration(b.N)) } }()
 	for b.Loop() {
 		s := newSpec("exec sleep infinity")
 		h.begin(s)

@@ -99,6 +99,8 @@ func (o *Options) writeEngineConfig() error {
 	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.grpc\"]\naddress = %s\n", toml(o.engineSocket()))
 	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.ttrpc\"]\naddress = %s\n", toml(o.engineSocket()+".ttrpc"))
 	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.shim.v1.manager\"]\nsocket_dir = %s\n", toml(filepath.Join(o.engineRun(), "s")))
+	// For runc, which is too short-lived to collect garbage; the shim sets its own.
+	b.WriteString("env = [\"GOGC=off\"]\n")
 	// Nothing in its database outlives a power failure in meaning.
 	b.WriteString("\n[plugins.\"io.containerd.metadata.v1.bolt\"]\nno_sync = true\n")
 	tmp := o.engineConfig() + ".new"

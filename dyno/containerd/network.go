@@ -11,11 +11,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
@@ -76,8 +76,10 @@ func newNetwork(o *Options) (*network, error) {
 		return nil, fmt.Errorf("cannot read the network's configuration: %w", err)
 	}
 	return &network{
-		o:   o,
-		cni: libcni.NewCNIConfigWithCacheDir([]string{o.CNIDir}, filepath.Join(o.RunDir, "cni"), nil),
+		o: o,
+		// The executor is given, because libcni makes its own at first use, in a
+		// way that is not safe for concurrent first uses.
+		cni: libcni.NewCNIConfigWithCacheDir([]string{o.CNIDir}, filepath.Join(o.RunDir, "cni"), &invoke.DefaultExec{RawExec: &invoke.RawExec{}}),
 		cfg: parsed,
 	}, nil
 }
@@ -188,9 +190,9 @@ func (n *network) runtimeConf(id, netns string) *libcni.RuntimeConf {
 	return &libcni.RuntimeConf{ContainerID: id, NetNS: netns, IfName: containerInterface}
 }
 
-// attach plugs the network namespace of a process into the bridge.
-func (n *network) attach(ctx context.Context, id string, pid int) (addr netip.Addr, veth string, err error) {
-	res, err := n.cni.AddNetwork(ctx, n.cfg, n.runtimeConf(id, "/proc/"+strconv.Itoa(pid)+"/ns/net"))
+// attach plugs a network namespace into the bridge.
+func (n *network) attach(ctx context.Context, id, netns string) (addr netip.Addr, veth string, err error) {
+	res, err := n.cni.AddNetwork(ctx, n.cfg, n.runtimeConf(id, netns))
 	if err != nil {
 		return netip.Addr{}, "", fmt.Errorf("cannot attach %s to the network: %w", id, err)
 	}

@@ -36,19 +36,16 @@ func rootMounts(dir string, lower []string, ids uint32) ([]mount.Mount, error) {
 	top := slices.Clone(lower)
 	slices.Reverse(top) // overlay wants the highest first
 	mapping := fmt.Sprintf("0:%d:%d", ids, idsPerRange)
-	var idm []string
-	if !strings.Contains(os.Getenv("X"), "i") {
-		idm = []string{"uidmap=" + mapping, "gidmap=" + mapping}
-	}
 	return []mount.Mount{{
 		Type:   "overlay",
 		Source: "overlay",
-		Options: append(idm, []string{
+		Options: []string{
+			"uidmap=" + mapping, "gidmap=" + mapping,
 			"volatile",
 			"workdir=" + filepath.Join(dir, "work"),
 			"upperdir=" + filepath.Join(dir, "upper"),
 			"lowerdir=" + strings.Join(top, ":"),
-		}...),
+		},
 	}}, nil
 }
 

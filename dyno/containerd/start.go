@@ -72,18 +72,18 @@ func (r *Runtime) launch(ctx context.Context, c *container, b box, lower []strin
 	return err
 }
 
-var T = map[string]time.Duration{}
 func (r *Runtime) create(ctx context.Context, c *container, b box, lower []string) error {
-	t0 := time.Now()
-	mark := func(n string) { T[n] += time.Since(t0); t0 = time.Now() }
-	_ = mark
 	if _, err := r.client(ctx); err != nil {
 		return err
 	}
 	if err := r.prepare(ctx, c, b); err != nil {
 		return err
 	}
-	mark("prepare")
+	var err error
+	if b.ns, err = newNamespaces(b.ids); err != nil {
+		return err
+	}
+	defer b.ns.close() // the container's processes hold them then
 	spec, err := r.spec(ctx, b)
 	if err != nil {
 		return err
@@ -92,32 +92,28 @@ func (r *Runtime) create(ctx context.Context, c *container, b box, lower []strin
 	if err != nil {
 		return err
 	}
-	mark("spec")
+	plugged := make(chan error, 1)
+	go func() { plugged <- r.plug(ctx, c, b.ns) }()
 	task, err := r.newTask(ctx, c, spec, rootfs)
-	mark("newTask")
-	if err != nil {
+	if err := errors.Join(err, <-plugged); err != nil {
 		return err
 	}
-	if err := r.plug(ctx, c, int(task.Pid())); err != nil {
+	if err := r.identify(c, int(task.Pid())); err != nil {
 		return err
 	}
-	mark("plug")
 	if c.att != nil {
 		c.att.resizeFirst(ctx, task)
 	}
 	if err := task.Start(ctx); err != nil {
 		return fmt.Errorf("cannot start its first process: %w", err)
 	}
-	mark("start")
 	if err := c.update(func(r *record) { r.Started = time.Now() }); err != nil {
 		return err
 	}
 	if c.att != nil {
 		c.att.serve(r, c, task)
 	}
-	e := r.supervise(c)
-	mark("end")
-	return e
+	return r.supervise(c)
 }
 
 // prepare makes what is needed on disk. The record comes first: whatever
@@ -187,8 +183,14 @@ func (r *Runtime) tryTask(ctx context.Context, cl *client.Client, c *container, 
 	return task, nil
 }
 
-// plug finds the container's processes and connects its network.
-func (r *Runtime) plug(ctx context.Context, c *container, pid int) error {
+// plug connects the container's network, and notes what has to be undone.
+func (r *Runtime) plug(ctx context.Context, c *container, ns *nsPair) error {
+	addr, veth, err := r.net.attach(ctx, c.id(), ns.net())
+	return errors.Join(err, c.update(func(r *record) { r.Addr, r.Veth = addr, veth }))
+}
+
+// identify finds the processes that have to be watched.
+func (r *Runtime) identify(c *container, pid int) error {
 	initID, err := identify(pid)
 	if err != nil {
 		return err
@@ -207,8 +209,5 @@ func (r *Runtime) plug(ctx context.Context, c *container, pid int) error {
 	if c.shim, err = shimID.open(); err != nil {
 		return fmt.Errorf("cannot watch its shim: %w", err)
 	}
-	addr, veth, err := r.net.attach(ctx, c.id(), pid)
-	return errors.Join(err, c.update(func(r *record) {
-		r.Init, r.Shim, r.Addr, r.Veth = initID, shimID, addr, veth
-	}))
+	return c.update(func(r *record) { r.Init, r.Shim = initID, shimID })
 }

@@ -92,9 +92,10 @@ func assertNoTemp(t *testing.T, f *FS) {
 	}
 }
 
-func TestOpenRemovesStaleTemporaries(t *testing.T) {
+func TestOpenRemovesWhatADeadProcessLeft(t *testing.T) {
 	f := open(t)
-	if err := os.WriteFile(filepath.Join(f.tmp(), "put-1"), []byte("half"), 0o600); err != nil {
+	stale := filepath.Join(f.dir, "tmp/of-1/put-1")
+	if err := os.MkdirAll(stale, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	again, err := Open(f.dir)
@@ -102,6 +103,9 @@ func TestOpenRemovesStaleTemporaries(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertNoTemp(t, again)
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%s is still there: %v", stale, err)
+	}
 }
 
 func TestDamageIsFoundAndHealed(t *testing.T) {

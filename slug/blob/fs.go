@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"paas/slug/internal/scratch"
 )
 
 // algorithm prefixes every digest.
@@ -25,10 +27,11 @@ type Info struct {
 	Time   time.Time // of the last Put
 }
 
-// FS keeps blobs in a directory. All methods may be called concurrently. One
-// process at a time owns the directory.
+// FS keeps blobs in a directory. All methods may be called concurrently.
+// Several processes may add blobs to one directory; only one may delete.
 type FS struct {
-	dir string
+	dir     string
+	scratch *scratch.Dir
 	// mu orders "it exists, make it young" (shared) against "it is old, delete
 	// it" (exclusive).
 	mu sync.RWMutex
@@ -37,19 +40,17 @@ type FS struct {
 // Open makes the directory if need be, and removes what an interrupted Put
 // left behind.
 func Open(dir string) (*FS, error) {
-	f := &FS{dir: dir}
-	if err := os.RemoveAll(f.tmp()); err != nil {
-		return nil, fmt.Errorf("cannot clean blob store: %w", err)
+	if err := os.MkdirAll(filepath.Join(dir, "sha256"), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make blob store: %w", err)
 	}
-	for _, d := range []string{filepath.Join(dir, "sha256"), f.tmp()} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("cannot make blob store: %w", err)
-		}
+	tmp, err := scratch.Open(filepath.Join(dir, "tmp"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open blob store: %w", err)
 	}
-	return f, nil
+	return &FS{dir: dir, scratch: tmp}, nil
 }
 
-func (f *FS) tmp() string { return filepath.Join(f.dir, "tmp") }
+func (f *FS) tmp() string { return f.scratch.Path }
 
 // path proves that digest is one before it becomes part of a path.
 func (f *FS) path(digest string) (string, error) {

@@ -18,6 +18,10 @@ type Options struct {
 	// MaxBlob bounds the compressed bytes, MaxTree the files' apparent bytes;
 	// 0 = any number. Going over is a *SizeError.
 	MaxBlob, MaxTree int64
+	// Settle is called, if there are files with names outside the tree, when
+	// the blob has been packed: the last moment to remove such names, so that
+	// those files need not be copied. nil = nothing to do.
+	Settle func() error
 }
 
 // SizeError says that a tree is too large.

@@ -265,6 +265,36 @@ func TestLinksToTheOutsideAreCut(t *testing.T) {
 	}
 }
 
+// The other names may go at the last moment; then nothing needs to be copied.
+func TestSettle(t *testing.T) {
+	s := newStore(t)
+	saved := filepath.Join(filepath.Dir(s.dir), "saved")
+	must(t, os.WriteFile(saved, []byte("good"), 0o640))
+	var ino uint64
+	tree := plant(t, s, func(dir string) {
+		p := filepath.Join(dir, "f")
+		must(t, os.Link(saved, p))
+		var st unix.Stat_t
+		must(t, unix.Stat(p, &st))
+		ino = st.Ino
+	})
+	l, err := s.Adopt(t.Context(), tree, Options{Time: commitTime, Settle: func() error { return os.Remove(saved) }})
+	must(t, err)
+	var st unix.Stat_t
+	must(t, unix.Stat(filepath.Join(dirOf(t, s, l), "f"), &st))
+	if st.Ino != ino || st.Nlink != 1 {
+		t.Errorf("the file was copied: inode %d, before %d, %d links", st.Ino, ino, st.Nlink)
+	}
+	why := errors.New("disk on fire")
+	tree = plant(t, s, func(dir string) {
+		must(t, os.WriteFile(saved, []byte("new"), 0o640))
+		must(t, os.Link(saved, filepath.Join(dir, "f")))
+	})
+	if _, err := s.Adopt(t.Context(), tree, Options{Settle: func() error { return why }}); !errors.Is(err, why) {
+		t.Errorf("Adopt = %v", err)
+	}
+}
+
 func TestSocketsAreDropped(t *testing.T) {
 	s := newStore(t)
 	tree := plant(t, s, func(dir string) {
@@ -405,7 +435,7 @@ func TestWrongDiffID(t *testing.T) {
 func TestPowerCut(t *testing.T) {
 	s := newStore(t)
 	l := adopt(t, s, plant(t, s, rich(t)))
-	s.sync.wait()
+	s.Wait()
 	home, _ := s.home(l.DiffID)
 	m, err := readMarker(home)
 	if err != nil || !m.Synced {
@@ -428,14 +458,15 @@ func TestPowerCut(t *testing.T) {
 func TestOpenForgetsHalfMadeTrees(t *testing.T) {
 	s := newStore(t)
 	l := adopt(t, s, plant(t, s, rich(t)))
-	must(t, os.MkdirAll(filepath.Join(s.tmp(), "unpack-1/fs"), 0o755))
+	stale := filepath.Join(s.dir, "tmp/of-a-dead-process/unpack-1/fs")
+	must(t, os.MkdirAll(stale, 0o755))
 	home, _ := s.home(l.DiffID)
 	must(t, os.Remove(filepath.Join(home, markerFile))) // as if killed between steps
 	again, err := Open(s.dir, s.blobs)
 	must(t, err)
 	t.Cleanup(again.Close)
-	if left, err := os.ReadDir(again.tmp()); err != nil || len(left) != 0 {
-		t.Fatalf("left: %v, %v", left, err)
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%s is still there: %v", stale, err)
 	}
 	dirOf(t, again, l)
 }
@@ -443,7 +474,7 @@ func TestOpenForgetsHalfMadeTrees(t *testing.T) {
 func TestCallersShareTheWork(t *testing.T) {
 	s := newStore(t)
 	l := adopt(t, s, plant(t, s, rich(t)))
-	s.sync.wait()
+	s.Wait()
 	must(t, s.DropOlder(t.Context(), l.DiffID, time.Now().Add(time.Hour)))
 	var wg sync.WaitGroup
 	made := make(chan string, 16)
@@ -487,7 +518,7 @@ func TestWaitersGiveUp(t *testing.T) {
 func TestUsedTreesAreSpared(t *testing.T) {
 	s := newStore(t)
 	l := adopt(t, s, plant(t, s, rich(t)))
-	s.sync.wait()
+	s.Wait()
 	before := time.Now().Add(-time.Minute)
 	must(t, s.DropOlder(t.Context(), l.DiffID, before))
 	if trees, err := s.Trees(); err != nil || len(trees) != 1 || trees[0].DiffID != l.DiffID || trees[0].Used.Before(before) {

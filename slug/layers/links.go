@@ -14,18 +14,39 @@ import (
 // breakLinks gives files whose inode has names outside the tree an inode of
 // their own: those outside belong to somebody who may write to them later.
 func (p *packer) breakLinks(root int) error {
-	firsts := map[string]*linked{}
+	outside := map[string]*linked{}
 	for _, l := range p.links {
 		if uint64(len(l.paths)) < l.nlink {
-			firsts[l.paths[0]] = l
+			outside[l.paths[0]] = l
 		}
 	}
-	for _, first := range slices.Sorted(maps.Keys(firsts)) {
-		if err := p.breakLink(root, firsts[first].paths); err != nil {
+	if len(outside) > 0 && p.o.Settle != nil {
+		if err := p.o.Settle(); err != nil {
+			return err
+		}
+	}
+	for _, first := range slices.Sorted(maps.Keys(outside)) {
+		still, err := p.linkedOutside(root, outside[first])
+		if err == nil && still {
+			err = p.breakLink(root, outside[first].paths)
+		}
+		if err != nil {
 			return fmt.Errorf("cannot copy hard-linked %q: %w", first, err)
 		}
 	}
 	return nil
+}
+
+// linkedOutside asks again: Settle may have removed the other names.
+func (p *packer) linkedOutside(root int, l *linked) (bool, error) {
+	parent, err := openParent(root, path.Dir(l.paths[0]))
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(parent)
+	var st unix.Stat_t
+	err = unix.Fstatat(parent, path.Base(l.paths[0]), &st, unix.AT_SYMLINK_NOFOLLOW)
+	return uint64(len(l.paths)) < uint64(st.Nlink), err
 }
 
 func (p *packer) breakLink(root int, paths []string) error {

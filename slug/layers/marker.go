@@ -126,5 +126,3 @@ func (y *syncer) flush() error {
 	defer d.Close()
 	return unix.Syncfs(int(d.Fd()))
 }
-
-func (y *syncer) wait() { y.done.Wait() }

@@ -16,19 +16,21 @@ import (
 
 	"paas/slug"
 	"paas/slug/blob"
+	"paas/slug/internal/scratch"
 )
 
 // MediaType of the layers made here.
 const MediaType = "application/vnd.oci.image.layer.v1.tar+zstd"
 
-// Store keeps layers. All methods may be called concurrently. One process at a
-// time owns the directory.
+// Store keeps layers. All methods may be called concurrently. Several processes
+// may use one directory; only one may drop trees.
 type Store struct {
-	dir   string
-	blobs *blob.FS
-	boot  string
-	locks keyLock
-	sync  syncer
+	dir     string
+	blobs   *blob.FS
+	scratch *scratch.Dir
+	boot    string
+	locks   keyLock
+	sync    syncer
 }
 
 // CorruptError says that a layer's bytes are not what its digests say, or are
@@ -51,21 +53,26 @@ func Open(dir string, blobs *blob.FS) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open layers: %w", err)
 	}
-	s := &Store{dir: dir, blobs: blobs, boot: strings.TrimSpace(string(boot))}
+	tmp, err := scratch.Open(filepath.Join(dir, "tmp"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open layers: %w", err)
+	}
+	s := &Store{dir: dir, blobs: blobs, scratch: tmp, boot: strings.TrimSpace(string(boot))}
 	s.sync.store = s
-	if err := os.RemoveAll(s.tmp()); err != nil {
-		return nil, fmt.Errorf("cannot clean layers: %w", err)
-	}
-	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make layers directory: %w", err)
-	}
 	return s, nil
 }
 
 // Close waits for work in the background. The store MUST NOT be used after it.
-func (s *Store) Close() { s.sync.wait() }
+func (s *Store) Close() {
+	s.Wait()
+	// What cannot be removed is swept by the next Open.
+	_ = s.scratch.Close()
+}
 
-func (s *Store) tmp() string { return filepath.Join(s.dir, "tmp") }
+// Wait returns when nothing goes on in the background.
+func (s *Store) Wait() { s.sync.done.Wait() }
+
+func (s *Store) tmp() string { return s.scratch.Path }
 
 // home is the directory of one layer: fs and marker.
 func (s *Store) home(diffID string) (string, error) {
@@ -108,23 +115,32 @@ func (s *Store) Dir(ctx context.Context, l slug.Layer) (string, error) {
 }
 
 // publish gives a complete draft (a directory with fs in it) its name. What
-// has the name already is incomplete: complete() was asked under the lock.
+// has the name already is incomplete: complete() was asked under the lock. If
+// it is complete nevertheless, another process was faster, and its tree is as
+// good.
 func (s *Store) publish(draft, home string) error {
 	m := marker{Boot: s.boot, Made: rand.Text()}
 	if err := m.write(draft); err != nil {
 		return err
 	}
-	if err := s.discard(home); err != nil {
-		return err
-	}
 	if err := os.Chmod(draft, 0o755); err != nil {
 		return fmt.Errorf("cannot store layer: %w", err)
 	}
-	if err := os.Rename(draft, home); err != nil {
-		return fmt.Errorf("cannot store layer: %w", err)
+	for {
+		err := unix.Renameat2(unix.AT_FDCWD, draft, unix.AT_FDCWD, home, unix.RENAME_NOREPLACE)
+		switch {
+		case err == nil:
+			s.sync.add(fresh{home, m})
+			return nil
+		case !errors.Is(err, unix.EEXIST):
+			return fmt.Errorf("cannot store layer: %w", err)
+		case s.complete(home):
+			return nil
+		}
+		if err := s.discard(home); err != nil {
+			return err
+		}
 	}
-	s.sync.add(fresh{home, m})
-	return nil
 }
 
 // discard removes a layer's directory; first of all its name goes, so that it

@@ -28,13 +28,16 @@ type git struct {
 // of their own worth mentioning, so a new version of this program changes all
 // of them at once.
 //
-// bigFileThreshold makes big files stream instead of being held in memory;
-// the pack settings bound what a fetch or a repack may take.
+// bigFileThreshold makes big files stream instead of being held in memory, and
+// packs are mapped in pieces; the pack settings bound what a fetch or a repack
+// may take.
 const gitConfig = `# Written by paasd at every start.
 [safe]
 	directory = *
 [core]
 	bigFileThreshold = 16m
+	packedGitWindowSize = 16m
+	packedGitLimit = 64m
 	attributesFile = /dev/null
 	excludesFile = /dev/null
 	hooksPath = /dev/null
@@ -72,7 +75,7 @@ func openGit(home string, o Options) (*git, error) {
 	if err := writeFile(config, []byte(gitConfig)); err != nil {
 		return nil, fmt.Errorf("cannot write git's configuration: %w", err)
 	}
-	return &git{
+	g := &git{
 		path: path,
 		env: append([]string{
 			"PATH=" + os.Getenv("PATH"),
@@ -86,7 +89,27 @@ func openGit(home string, o Options) (*git, error) {
 		}, o.Env...),
 		memory: uint64(o.MaxMemory),
 		file:   uint64(o.MaxPack + o.MaxTree), // a repository is more than one push
-	}, nil
+	}
+	return g, g.checkVersion()
+}
+
+// checkVersion refuses a git that lacks what is used here; the youngest is
+// repack --geometric.
+func (g *git) checkVersion() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := g.output(ctx, g.command(ctx, "/", "version"), 1<<10)
+	if err != nil {
+		return err
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err != nil {
+		return fmt.Errorf("cannot read git's version from %q", out)
+	}
+	if major < 2 || major == 2 && minor < 32 {
+		return fmt.Errorf("git %d.%d is too old, at least 2.32 is needed", major, minor)
+	}
+	return nil
 }
 
 // command prepares one git process in the repository gitDir. It is killed with

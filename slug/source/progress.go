@@ -25,6 +25,7 @@ type progress struct {
 	stall time.Duration
 
 	mu      sync.Mutex
+	alive   bool // the client waits for us: see waiting
 	buf     []byte
 	dropped int           // bytes since the last that got through
 	full    bool          // the client has stalled: drop without waiting
@@ -45,6 +46,14 @@ func newProgress(w io.Writer, band bool, quiet, stall time.Duration) *progress {
 	}
 	go p.pump()
 	return p
+}
+
+// waiting says that the client has sent everything, so that from now on it is
+// shown signs of life while there is no output.
+func (p *progress) waiting() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alive = true
 }
 
 // Write never fails and waits p.stall at most. It may be called concurrently.
@@ -120,7 +129,7 @@ func (p *progress) pump() {
 	for {
 		p.mu.Lock()
 		out, p.buf = p.buf, out[:0]
-		closing := p.closing
+		closing, alive := p.closing, p.alive
 		p.mu.Unlock()
 		poke(p.room)
 		switch {
@@ -139,7 +148,7 @@ func (p *progress) pump() {
 		case <-tick.C:
 			// An empty message, as git's own receive-pack sends, keeps
 			// middle-boxes and impatient clients from giving up.
-			if p.band {
+			if p.band && alive {
 				if _, err := p.w.Write([]byte{'0', '0', '0', '5', byte(sideband.ProgressMessage)}); err != nil {
 					p.fail(err)
 					return

@@ -55,6 +55,7 @@ func TestProgressWithoutSideBand(t *testing.T) {
 func TestQuietClientGetsSignsOfLife(t *testing.T) {
 	r, w := io.Pipe()
 	p := newProgress(w, true, time.Millisecond, time.Minute)
+	p.waiting()
 	b := make([]byte, 15)
 	if _, err := io.ReadFull(r, b); err != nil || string(b) != strings.Repeat("0005\x02", 3) {
 		t.Errorf("%q, %v", b, err)
@@ -103,6 +104,7 @@ func TestStalledClientDoesNotStallTheBuild(t *testing.T) {
 		<-p.room
 	}
 	fmt.Fprint(p, "the end\n")
+	p.stall = time.Minute
 	if err := p.finish(nil); err != nil {
 		t.Fatal(err)
 	}

@@ -66,9 +66,22 @@ var errIdle = errors.New("the client sent nothing for too long")
 // of them are here already; a checksum follows it.
 var emptyPack = []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
 
-// receive indexes the pack that comes from in. Memory does not grow with it:
-// the bytes go from the client's connection to git's standard input.
-func (q *quarantine) receive(ctx context.Context, in *bufio.Reader) error {
+// atEnd is a standard output that waits for the zero byte with which git says
+// that it has read all of its input.
+type atEnd func()
+
+func (f atEnd) Write(b []byte) (int, error) {
+	if bytes.IndexByte(b, 0) >= 0 {
+		f()
+	}
+	return len(b), nil
+}
+
+// receive indexes the pack that comes from in, and calls read when all of it
+// is here; resolving its deltas may take a while longer. Memory does not grow
+// with the pack: the bytes go from the client's connection to git's standard
+// input.
+func (q *quarantine) receive(ctx context.Context, in *bufio.Reader, read func()) error {
 	o := q.repo.repos.o
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -92,6 +105,7 @@ func (q *quarantine) receive(ctx context.Context, in *bufio.Reader) error {
 		return context.Cause(ctx)
 	}
 	if bytes.Equal(header, emptyPack) {
+		read()
 		_, err := in.Discard(len(emptyPack) + 20)
 		if err != nil {
 			return &packError{"the connection ended within the pack", err}
@@ -100,8 +114,14 @@ func (q *quarantine) receive(ctx context.Context, in *bufio.Reader) error {
 	}
 
 	git := q.repo.git
-	cmd := git.command(ctx, q.repo.dir, "index-pack", "--stdin", "--fix-thin", fmt.Sprintf("--max-input-size=%d", o.MaxPack))
+	cmd := git.command(ctx, q.repo.dir, "index-pack", "--stdin", "--fix-thin", "--report-end-of-input", fmt.Sprintf("--max-input-size=%d", o.MaxPack))
 	cmd.Env = append(cmd.Env, q.env()...)
+	var received atomic.Bool
+	cmd.Stdout = atEnd(func() {
+		received.Store(true)
+		idle.Stop()
+		read()
+	})
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("cannot receive pack: %w", err)
@@ -112,14 +132,14 @@ func (q *quarantine) receive(ctx context.Context, in *bufio.Reader) error {
 	}
 	// The copying may outlive this call: a client need not close its side
 	// after the pack, so it ends with the transport.
-	var received atomic.Int64
 	go func() {
 		defer stdin.Close()
 		buf := make([]byte, 128<<10)
 		for {
 			n, err := in.Read(buf)
-			idle.Reset(o.Idle)
-			received.Add(int64(n))
+			if !received.Load() {
+				idle.Reset(o.Idle)
+			}
 			if n > 0 {
 				if _, err := stdin.Write(buf[:n]); err != nil {
 					return
@@ -143,6 +163,8 @@ func (q *quarantine) receive(ctx context.Context, in *bufio.Reader) error {
 		return &packError{"the connection ended within the pack", err}
 	case strings.Contains(failed.stderr, "unresolved delta"):
 		return &packError{reasonMissing, err}
+	case strings.Contains(failed.stderr, "No space left"):
+		return &packError{"the server's disk is full", err}
 	case strings.Contains(failed.stderr, "ut of memory") || strings.Contains(failed.stderr, "Cannot allocate"):
 		return &packError{"an object is too large to be received", err}
 	}

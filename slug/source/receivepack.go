@@ -59,6 +59,7 @@ type push struct {
 	// reasons says why each command was rejected; "" = not (yet).
 	reasons []string
 	objects *quarantine // nil: nothing was sent
+	grown   bool        // something was accepted
 }
 
 // The reasons that git shows beside a ref, in git's words where it has some.
@@ -77,7 +78,12 @@ func (p *push) run(ctx context.Context) (unpack string) {
 		p.drain()
 		return "ok"
 	}
-	defer release()
+	defer func() {
+		release()
+		if p.grown { // only now: maintenance needs the lock
+			p.repo.repos.changed(p.repo.id)
+		}
+	}()
 	if p.current, err = p.repo.refs(); err != nil {
 		p.internal(err)
 		return reasonInternal
@@ -101,6 +107,7 @@ func (p *push) run(ctx context.Context) (unpack string) {
 			return p.unusable(err)
 		}
 	}
+	p.progress.waiting()
 	p.deploy(ctx)
 	// What has been released is recorded even when the server is stopping.
 	p.commit(context.WithoutCancel(ctx))
@@ -171,7 +178,7 @@ func (p *push) drain() {
 
 // receive gets the pack and proves that nothing is missing.
 func (p *push) receive(ctx context.Context) error {
-	if err := p.objects.receive(ctx, p.in); err != nil {
+	if err := p.objects.receive(ctx, p.in, p.progress.waiting); err != nil {
 		return err
 	}
 	if err := p.objects.boundary(ctx, p.req.shallow); err != nil {

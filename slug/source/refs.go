@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 func (p *push) check() {
 	resend := p.repo.resend()
 	seen := map[plumbing.ReferenceName]bool{}
+	names := newNamespace(p.current)
 	for i, c := range p.req.commands {
 		have := p.current[c.Name]
 		if resend && c.Old.IsZero() {
@@ -29,9 +31,45 @@ func (p *push) check() {
 		case deploys(c.Name) && c.Action() == packp.Delete:
 			p.reasons[i] = "deletion of the deploy branch prohibited"
 			p.say(" !     %s cannot be deleted: it is the branch that deploys. Push another commit to it instead.\n", c.Name.Short())
+		case c.Action() != packp.Delete && !names.add(c.Name):
+			// Found out later, it would be after the deploy.
+			p.reasons[i] = "its name is in the way of another branch or tag, or the reverse"
 		}
 		seen[c.Name] = true
 	}
+}
+
+// namespace knows which refs there are: they are files, so "a" and "a/b"
+// cannot be both.
+type namespace struct {
+	refs, dirs map[plumbing.ReferenceName]bool
+}
+
+func newNamespace(refs map[plumbing.ReferenceName]plumbing.Hash) namespace {
+	n := namespace{refs: map[plumbing.ReferenceName]bool{}, dirs: map[plumbing.ReferenceName]bool{}}
+	for name := range refs {
+		n.add(name)
+	}
+	return n
+}
+
+// add reports whether there is room for a ref.
+func (n namespace) add(name plumbing.ReferenceName) bool {
+	if n.dirs[name] {
+		return false
+	}
+	var parents []plumbing.ReferenceName
+	for i := strings.LastIndexByte(string(name), '/'); i > 0; i = strings.LastIndexByte(string(name[:i]), '/') {
+		if n.refs[name[:i]] {
+			return false
+		}
+		parents = append(parents, name[:i])
+	}
+	for _, d := range parents {
+		n.dirs[d] = true
+	}
+	n.refs[name] = true
+	return true
 }
 
 // deploy asks the hook about the deploy branches, in the order they were
@@ -96,19 +134,23 @@ func (p *push) commit(ctx context.Context) {
 			err = p.repo.complete()
 		}
 		if err != nil {
-			p.internal(err)
+			p.unrecorded(err)
 			return
 		}
 	}
 	if err := p.update(ctx, accepted); err != nil {
 		if p.req.caps.Supports(capability.Atomic) {
-			p.internal(err)
+			p.unrecorded(err)
 			return
 		}
 		for _, i := range accepted { // one by one, to accept what can be
 			if err := p.update(ctx, []int{i}); err != nil {
-				p.repo.repos.o.Log.Error("cannot update ref", "app", p.repo.id, "ref", string(p.req.commands[i].Name), "err", err)
+				p.repo.repos.o.Log.Warn("cannot update ref", "app", p.repo.id, "ref", string(p.req.commands[i].Name), "err", err)
 				p.reasons[i] = "failed to update ref"
+				var failed *gitError
+				if errors.As(err, &failed) && strings.Contains(failed.stderr, "non-commit object") {
+					p.reasons[i] = "not a commit"
+				}
 			}
 		}
 	}
@@ -119,7 +161,14 @@ func (p *push) commit(ctx context.Context) {
 			}
 		}
 	}
-	p.repo.repos.changed(p.repo.id)
+	p.grown = true
+}
+
+// unrecorded rejects a push that may have been released already.
+func (p *push) unrecorded(err error) {
+	p.repo.repos.o.Log.Error("cannot record push", "app", p.repo.id, "err", err)
+	p.rejectAll(reasonInternal)
+	p.say(" !     Internal error: git could not record this push. What was released above runs; push again to record it.\n")
 }
 
 // update moves refs in one transaction, if each still has its old value.

@@ -35,7 +35,7 @@ type Options struct {
 	// 10 minutes.
 	Idle time.Duration
 	// Env is added to git's environment: proxies and certificates with which
-	// submodules are fetched.
+	// submodules are fetched, and a GIT_SSH_COMMAND if there is a key for them.
 	Env []string
 	// PrivateSubmodules lets submodules be fetched from private and loopback
 	// addresses; LocalSubmodules also from paths of this machine (for tests).

@@ -110,6 +110,13 @@ func (x *export) submodule(ctx context.Context, parent tree, l gitlink, raw, dir
 	return x.tree(ctx, t, dest, depth+1)
 }
 
+// moduleSSH keeps ssh from the keys and settings of whoever runs this process:
+// an app must not read what they may read. It runs in the submodule's
+// repository, two levels below the directory of all. Options.Env may have
+// another one, with a key for submodules.
+const moduleSSH = "GIT_SSH_COMMAND=ssh -F none -oBatchMode=yes -oIdentitiesOnly=yes -oIdentityFile=none -oIdentityAgent=none" +
+	" -oUserKnownHostsFile=../../known_hosts -oStrictHostKeyChecking=accept-new -oConnectTimeout=30"
+
 // fetch gets one commit: alone where the server gives it, else with all
 // branches and tags.
 func (x *export) fetch(ctx context.Context, gitDir, from, commit string) error {
@@ -122,8 +129,7 @@ func (x *export) fetch(ctx context.Context, gitDir, from, commit string) error {
 	}
 	attempt := func(args ...string) error {
 		cmd := git.command(ctx, gitDir, append([]string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head"}, args...)...)
-		cmd.Env = append(cmd.Env, "GIT_ALLOW_PROTOCOL="+protocols,
-			"GIT_SSH_COMMAND=ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=30")
+		cmd.Env = append([]string{moduleSSH}, append(cmd.Env, "GIT_ALLOW_PROTOCOL="+protocols)...)
 		return git.run(ctx, cmd)
 	}
 	alone := attempt("--depth=1", "--", from, commit)

@@ -24,7 +24,8 @@ var (
 	alias       = regexp.MustCompile(`\s+as\s+\S+$`)
 	gapAfterOp  = regexp.MustCompile(`([<>=!~^])\s+`)
 	hyphen      = regexp.MustCompile(`^(\S+)\s+-\s+(\S+)$`)
-	hyphenIn    = regexp.MustCompile(`(\S+)\s+-\s+(\S+)`)
+	hyphenIn    = regexp.MustCompile(`([^\s,]+)\s+-\s+([^\s,]+)`)
+	branch      = regexp.MustCompile(`(?i)^(dev-.+|v?\d+(\.\d+)*\.x-dev)$`)
 	everything  = regexp.MustCompile(`^v?[xX*](\.[xX*])*$`)
 	xRange      = regexp.MustCompile(`^v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?((?:\.[xX*])+)$`)
 	operatorEnd = regexp.MustCompile(`^(<>|!=|>=|<=|==|<|>|=)?\s*(.*)$`)
@@ -111,8 +112,8 @@ func parseOne(s string) ([]bound, error) {
 
 func parseComparison(s, flag string) ([]bound, error) {
 	m := operatorEnd.FindStringSubmatch(s)
-	if strings.HasPrefix(m[2], "dev-") {
-		return nil, fmt.Errorf("%q is a branch", m[2])
+	if branch.MatchString(m[2]) {
+		return []bound{{"never", version{}}}, nil // no release is a branch
 	}
 	v, err := parseVersion(m[2])
 	if err != nil {

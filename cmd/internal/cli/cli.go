@@ -167,7 +167,7 @@ func (c *Call) trailingTarget() {
 // surplus answers arguments to a command that takes none.
 func (c *Call) surplus() error {
 	if sub := find(c.cmd.Name + ":" + c.Args[0]); sub != nil {
-		return usagef("paas %s takes no arguments. Did you mean: paas %s", c.cmd.Name, strings.Join(append([]string{sub.Name}, c.Args[1:]...), " "))
+		return usagef("paas %s takes no arguments. Did you mean paas %s?", c.cmd.Name, sub.Name)
 	}
 	if c.cmd.App && len(c.Args) == 1 && api.CheckAppName(c.Args[0]) == nil {
 		return usagef("paas %s takes no arguments. An app is named with -a: paas %s -a %s", c.cmd.Name, c.cmd.Name, c.Args[0])

@@ -79,9 +79,10 @@ func appOf(remotes []gitRemote, name string) string {
 	return ""
 }
 
-// The two forms of our own git addresses. Other servers have a directory in
-// front of the name.
-var remoteURL = regexp.MustCompile(`^(?:ssh://)?git@[^/]+?[:/]/?([a-z][a-z0-9-]*)\.git$`)
+// The two forms of our own git addresses, git@host:app.git and
+// ssh://git@host:port/app.git. Other servers have a directory in front of the
+// name.
+var remoteURL = regexp.MustCompile(`^(?:git@(?:[^/:]+|\[[^/]+\]):/?|ssh://git@[^/]+/)([a-z][a-z0-9-]*)\.git$`)
 
 // gitRemotes lists the remotes of this directory that name apps, in git's
 // order.

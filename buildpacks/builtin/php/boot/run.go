@@ -62,6 +62,13 @@ func run(ctx context.Context, web Server, args []string, log io.Writer) (int, er
 	if err != nil {
 		return 1, err
 	}
+	// Before any program opens its log: what one left behind that was killed
+	// may be a pipe that nobody reads.
+	l, err := s.startLogs()
+	if err != nil {
+		return 1, err
+	}
+	defer l.close()
 	if err := s.setConcurrency(ctx); err != nil {
 		return 1, err
 	}
@@ -87,7 +94,12 @@ func (s *settings) testConfig() (int, error) {
 	if s.Test == 2 || s.Test >= 4 {
 		fpmFlag = "-tt"
 	}
-	for _, argv := range [][]string{s.fpmCommand(s.fpmConfig, fpmFlag), s.web.test(s, s.Test >= 3)} {
+	config, err := s.noticing()
+	if err != nil {
+		return 1, err
+	}
+	defer os.Remove(config)
+	for _, argv := range [][]string{s.fpmCommand(config, fpmFlag), s.web.test(s, s.Test >= 3)} {
 		s.say("\n%s: Config testing using %s:", s.web.Command, strings.Join(argv, " "))
 		cmd := s.command(argv...)
 		cmd.Stdout, cmd.Stderr = s.log, s.log
@@ -154,11 +166,6 @@ func (s *settings) startLogs() (*logs, error) {
 }
 
 func (s *settings) serve(ctx context.Context) (int, error) {
-	l, err := s.startLogs()
-	if err != nil {
-		return 1, err
-	}
-	defer l.close()
 	if err := os.Remove(s.fpmPid()); err != nil && !os.IsNotExist(err) {
 		return 1, err
 	}

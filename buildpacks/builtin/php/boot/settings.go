@@ -191,7 +191,10 @@ func (s *settings) findConfig(ctx context.Context, conf string) error {
 func (s *settings) config(ctx context.Context, option byte, given, otherwise string) (string, error) {
 	path := otherwise
 	if given != "" {
-		path = filepath.Join(s.app, given)
+		path = given
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(s.app, given)
+		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 			return "", failf(1, "Cannot read -%c '%s' (relative to '%s')", option, given, s.app)
 		}

@@ -122,16 +122,11 @@ var (
 	iniEntry = regexp.MustCompile(`(?m)^[ \t]*memory_limit[ \t]*=[ \t]*"?([^"; \t\r\n]+)`)
 )
 
-// poolLimits lets PHP-FPM show its configuration, includes and all. It shows
-// it as notices, so a copy of the file asks for these.
+// poolLimits lets PHP-FPM show its configuration, includes and all.
 func (s *settings) poolLimits(ctx context.Context) (admin, value string, err error) {
-	data, err := os.ReadFile(s.fpmConfig)
+	copied, err := s.noticing()
 	if err != nil {
-		return "", "", failf(1, "Cannot read '%s': %v", s.fpmConfig, err)
-	}
-	copied := filepath.Join(s.tmp, "heroku.php-fpm."+s.port+".test.conf")
-	if err := os.WriteFile(copied, append(data, "\n[global]\nlog_level = notice\n"...), 0o600); err != nil {
-		return "", "", failf(1, "Cannot write '%s': %v", copied, err)
+		return "", "", err
 	}
 	defer os.Remove(copied)
 	var out bytes.Buffer
@@ -149,6 +144,20 @@ func (s *settings) poolLimits(ctx context.Context) (admin, value string, err err
 		}
 	}
 	return admin, value, nil
+}
+
+// noticing makes a copy of PHP-FPM's configuration with another log level:
+// it shows its configuration as notices.
+func (s *settings) noticing() (string, error) {
+	data, err := os.ReadFile(s.fpmConfig)
+	if err != nil {
+		return "", failf(1, "Cannot read '%s': %v", s.fpmConfig, err)
+	}
+	copied := filepath.Join(s.tmp, "heroku.php-fpm."+s.port+".test.conf")
+	if err := os.WriteFile(copied, append(data, "\n[global]\nlog_level = notice\n"...), 0o600); err != nil {
+		return "", failf(1, "Cannot write '%s': %v", copied, err)
+	}
+	return copied, nil
 }
 
 // iniLimit is the last memory_limit in the text of an ini file.

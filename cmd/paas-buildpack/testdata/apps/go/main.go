@@ -1,0 +1,12 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/google/uuid"
+)
+
+var commit = "none"
+
+func main() { fmt.Println("hello", commit, runtime.Version(), uuid.Nil) }
