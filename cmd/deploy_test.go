@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -222,6 +223,7 @@ func TestInterruptedPush(t *testing.T) {
 	a := i.newApp(t, map[string]string{"package.json": `{"name":"x","version":"1.0.0","scripts":{"build":"echo building now; sleep 600"}}`, "Procfile": "web: true\n"})
 	cmd := exec.Command("git", "push", "paas", "main")
 	cmd.Dir, cmd.Env = a.dir, a.env()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C reaches ssh too
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +240,7 @@ func TestInterruptedPush(t *testing.T) {
 			t.Fatalf("the push ended: %v\n%s", err, seen.String())
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()

@@ -98,10 +98,11 @@ func TestKillEverythingElse(t *testing.T) {
 	})
 }
 
-// engines finds this instance's containerd.
+// engines finds this instance's containerd, whose configuration is in its run
+// or its data directory.
 func engines(i *instance) []int {
 	var found []int
-	for _, pid := range pids("containerd", i.run) {
+	for _, pid := range append(pids("containerd", i.run), pids("containerd", i.data)...) {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		if err == nil && filepath.Base(exe) == "containerd" {
 			found = append(found, pid)

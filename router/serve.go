@@ -49,6 +49,13 @@ const maxInline = 8 << 10
 
 // ServeHTTP implements http.Handler.
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	host := canonicalHost(req.Host)
+	if h := r.internal[host]; h != nil {
+		// Not among those that Run waits for without end: what a handler does
+		// with a connection it took over is its owner's business.
+		r.serveInternal(h, w, req)
+		return
+	}
 	if r.background.enter(maxBackground) != entered {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -56,11 +63,6 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.leaveBackground()
 
-	host := canonicalHost(req.Host)
-	if h := r.internal[host]; h != nil {
-		r.serveInternal(h, w, req)
-		return
-	}
 	rt := r.table.Load().lookup(host)
 	if rt == nil {
 		r.noSuchApp(w, req)

@@ -94,7 +94,7 @@ func compare(b *testing.B, sides []side, push func(side, int), prepare func(int)
 		}
 		b.StartTimer()
 		for _, s := range order {
-			stop, spent, begun := peak(s.pid), s.cpu(), time.Now()
+			stop, spent, begun := peak(s.pid, residentMemory), s.cpu(), time.Now()
 			push(s, i)
 			wall[s.name] = append(wall[s.name], float64(time.Since(begun).Microseconds())/1000)
 			// What the server does after its answer counts as well.

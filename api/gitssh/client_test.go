@@ -404,6 +404,37 @@ func TestClientLeavesDuringUpload(t *testing.T) {
 	h.clean(t)
 }
 
+// A client that promises a pack and sends nothing does not keep the lock.
+func TestSilentUploadIsGivenUp(t *testing.T) {
+	h := newHost(t, func(_ *gitssh.Options, o *source.Options) { o.Idle = 100 * time.Millisecond })
+	conn := dial(t, h, gossh.PublicKeys(h.key("bob", "bob@example.com")))
+	line := strings.Repeat("0", 40) + " " + strings.Repeat("1", 40) + " refs/heads/main\x00report-status side-band-64k"
+	for _, sent := range []string{"", "PACK\x00\x00\x00\x02\x00\x00\x00\x05"} {
+		s, err := conn.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := s.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Start("git-receive-pack 'myapp.git'"); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(in, "%04x%s0000%s", len(line)+4, line, sent)
+		answer, err := io.ReadAll(out) // while in stays open
+		if err != nil || !strings.Contains(string(answer), "ng refs/heads/main the client sent nothing for too long") {
+			t.Errorf("after %q: %v, %q", sent, err, answer)
+		}
+	}
+	h.stop()
+	h.clean(t)
+}
+
 // Output reaches the client while the build runs, not at its end.
 func TestOutputIsLive(t *testing.T) {
 	h := newHost(t, nil)

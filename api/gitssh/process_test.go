@@ -117,16 +117,23 @@ func startServer(t testing.TB, export bool) *process {
 	return &process{cmd: cmd, addr: strings.TrimSpace(addr)}
 }
 
+// The kinds of memory of a process: all that is resident, or what is its own
+// and not a file's pages, which the kernel can drop at will.
+const (
+	residentMemory = "VmRSS:"
+	ownMemory      = "RssAnon:"
+)
+
 // peak samples the memory of a process and all below it until stop is called,
-// which returns the greatest sum of resident set sizes in bytes.
-func peak(pid int) (stop func() int64) {
+// which returns the greatest sum in bytes.
+func peak(pid int, kind string) (stop func() int64) {
 	quit, result := make(chan struct{}), make(chan int64)
 	go func() {
 		var most int64
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			most = max(most, resident(pid))
+			most = max(most, memory(pid, kind))
 			select {
 			case <-quit:
 				result <- most
@@ -138,28 +145,19 @@ func peak(pid int) (stop func() int64) {
 	return func() int64 { close(quit); return <-result }
 }
 
-func resident(pid int) int64 {
+func memory(pid int, kind string) int64 {
 	var sum int64
-	if os.Getenv("DBG") != "" {
-		c, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		for l := range strings.Lines(string(b)) {
-			if strings.HasPrefix(l, "Rss") || strings.HasPrefix(l, "VmRSS") {
-				fmt.Fprintf(os.Stderr, "%.60q %s", c, l)
-			}
-		}
-	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if f := strings.Fields(string(b)); err == nil && len(f) > 1 {
-		pages, _ := strconv.ParseInt(f[1], 10, 64)
-		sum = pages * int64(os.Getpagesize())
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if _, rest, ok := strings.Cut(string(status), "\n"+kind); ok {
+		kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+		sum = kib << 10
 	}
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, l := range lists {
 		b, _ := os.ReadFile(l)
 		for child := range strings.FieldsSeq(string(b)) {
 			n, _ := strconv.Atoi(child)
-			sum += resident(n)
+			sum += memory(n, kind)
 		}
 	}
 	return sum

@@ -20,12 +20,19 @@ func (n *network) table() string { return strings.ReplaceAll(n.o.instance(), "-"
 // firewallRules is written in one transaction. All values are checked: names by
 // Options.complete, the rest are addresses and numbers.
 //
-// A drop is final whatever other tables say; an accept is not, so a FORWARD
+// What a dyno must not do is refused rather than dropped, so that it learns at
+// once. (For TCP by a reset: over a virtual link an ICMP error is back before
+// connect has let go of its socket, and only counts when the packet is repeated.)
+// A drop or reject is final whatever other tables say; an accept is not, so a FORWARD
 // policy of DROP, as Docker sets, needs openForward as well.
 var firewallRules = template.Must(template.New("nft").Parse(`
 table inet {{.Table}} {}
 delete table inet {{.Table}}
 table inet {{.Table}} {
+	chain refuse {
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx type host-unreachable
+	}
 	chain forward {
 		type filter hook forward priority filter - 5; policy accept;
 		iifname "{{.Bridge}}" jump from_dyno
@@ -34,13 +41,13 @@ table inet {{.Table}} {
 	}
 	chain from_dyno {
 		meta nfproto ipv6 drop
-		oifname "{{.Bridge}}" drop
 		ip saddr != {{.Subnet}} drop
+		oifname "{{.Bridge}}" goto refuse
 {{- if .Resolvers}}
 		ip daddr { {{.Resolvers}} } udp dport 53 accept
 		ip daddr { {{.Resolvers}} } tcp dport 53 accept
 {{- end}}
-		ip daddr 169.254.0.0/16 drop
+		ip daddr 169.254.0.0/16 goto refuse
 		accept
 	}
 	chain input {
@@ -59,7 +66,7 @@ table inet {{.Table}} {
 {{- if .Ports}}
 		tcp dport { {{.Ports}} } accept
 {{- end}}
-		drop
+		goto refuse
 	}
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;

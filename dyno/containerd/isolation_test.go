@@ -201,7 +201,8 @@ func TestNetwork(t *testing.T) {
 		connect(gateway + ":" + allowedPort), // what it may reach
 		connect(oh.Addr.String()),            // another app
 		connect(ext),                         // a neighbour of the host, by a specific route
-		"exec 2>&1; (: < /dev/tcp/169.254.169.254/80); (: < /dev/tcp/10.255.1.1/80)",
+		"exec 2>&1; (: < /dev/tcp/169.254.169.254/80); (: < /dev/tcp/10.255.1.1/80); (: < /dev/tcp/100.64.1.1/80)",
+		"(: < /dev/tcp/" + gateway + "/" + port + ")",
 		"echo end; sleep infinity",
 	}, "; "))
 	mine := h.begin(s)
@@ -212,8 +213,8 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("the dyno sees\n%q, want\n%q", lines, want)
 	}
 	text := strings.Join(lines, "\n")
-	for _, addr := range []string{"169.254.169.254", "10.255.1.1"} {
-		if !strings.Contains(text, "/dev/tcp/"+addr+"/80: No route to host") && !strings.Contains(text, "/dev/tcp/"+addr+"/80: Network is unreachable") {
+	for _, addr := range []string{"169.254.169.254/80", "10.255.1.1/80", "100.64.1.1/80", gateway + "/" + port} {
+		if !strings.Contains(text, "/dev/tcp/"+addr+": Connection refused") {
 			t.Errorf("%s is not refused at once: %q", addr, lines)
 		}
 	}

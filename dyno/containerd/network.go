@@ -183,7 +183,7 @@ func (n *network) bridge() error {
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("cannot start bridge %s: %w", name, err)
 	}
-	return nil
+	return n.backRoute(link)
 }
 
 func (n *network) runtimeConf(id, netns string) *libcni.RuntimeConf {

@@ -63,9 +63,8 @@ func (h *hostSandbox) Run(ctx context.Context, s slug.SandboxSpec) (slug.Sandbox
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), "BUILD_TEST_PLAN="+here)
 	cmd.Stdout, cmd.Stderr = s.Output, s.Output
-	// As in a container, everything ends together.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// As in a container, the runner is process 1 and everything ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return slug.SandboxExit{}, context.Cause(ctx)
@@ -202,6 +201,7 @@ func newFixture(t *testing.T, p packs, change func(*Options)) *fixture {
 	if f.Builder, err = New(o); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { f.Close() })
 	return f
 }
 
@@ -350,7 +350,6 @@ func TestFailures(t *testing.T) {
 		{"compile", fails("echo oops; exit 3"), nil, nil, []string{"oops", "Push rejected, failed to compile Go app.", "Push failed"}},
 		{"too large", fails(`head -c 3000000 /dev/urandom > "$1/big"`), nil, func(o *Options) { o.SlugMax = 1 << 20 }, []string{"Compiled slug size: ", "is too large (max is 1.0M)."}},
 		{"time-out", fails("sleep 60"), nil, func(o *Options) { o.Timeout = 200 * time.Millisecond }, []string{"took longer than 200ms"}},
-		{"killed", fails("kill -9 $PPID; sleep 1"), nil, nil, []string{"The build was killed"}},
 		{"forged result", fails(`mkdir -p "$1/../result/result.json"`), nil, nil, []string{"Push failed"}},
 		{"Procfile is a directory", fails("true"), map[string]string{"Procfile/x": "web: x"}, nil, []string{"cannot read Procfile"}},
 		{".buildpacks leads out", fails("true"), map[string]string{".buildpacks": "-> /etc/passwd"}, nil, []string{}},
@@ -373,6 +372,20 @@ func TestFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestKilledRunner(t *testing.T) {
+	f := newFixture(t, packs{"heroku/one": noop}, func(o *Options) { o.Sandbox = killed{} })
+	if _, out, err := f.build(nil); err == nil || !strings.Contains(out, "The build was killed (exit status 137)") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// killed is a sandbox whose command is killed at once.
+type killed struct{}
+
+func (killed) Run(context.Context, slug.SandboxSpec) (slug.SandboxExit, error) {
+	return slug.SandboxExit{Status: 137}, nil
 }
 
 func TestOutOfMemory(t *testing.T) {

@@ -2,110 +2,278 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"syscall"
 )
 
-// stackFile is kept beside an app's cache and says which stack it is of.
-const stackFile = "stack"
-
-// takeCache moves the app's cache into the build, or makes an empty one.
-func (j *job) takeCache() error {
-	home, here := j.cacheDir(j.r.AppID), j.path("b", "cache")
-	was, err := os.ReadFile(filepath.Join(home, stackFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot read cache: %w", err)
-	}
-	if err == nil && string(was) == j.stack.Name {
-		if err = os.Rename(filepath.Join(home, "cache"), here); err == nil {
-			return nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot take cache: %w", err)
-		}
-	}
-	j.first = true
-	if err := os.RemoveAll(home); err != nil {
-		return fmt.Errorf("cannot drop cache: %w", err)
-	}
-	if err := os.Mkdir(here, 0o755); err != nil {
-		return fmt.Errorf("cannot make cache: %w", err)
-	}
-	return os.Lchown(here, User, User)
+// cache keeps a directory per app: <dir>/<app>/{tree,saved,state.json}.
+//
+//	at rest        tree
+//	build running  saved (and the tree itself in the build's directory)
+type cache struct {
+	dir      string
+	grave    *grave
+	maxFiles int
+	mu       sync.Mutex
+	leases   map[string]*lease // by app
 }
 
-// commitCache moves the cache back for the next build.
-func (j *job) commitCache(context.Context) error {
-	return giveBack(j.path("b", "cache"), j.cacheDir(j.r.AppID), j.stack.Name)
+func newCache(dir string, g *grave, maxFiles int) *cache {
+	return &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}}
 }
 
-// saveCache is commitCache for a build that failed. A first build's is dropped.
-func (j *job) saveCache() error {
-	if j.first {
+// state is what is known of a cache.
+type state struct {
+	Stack string `json:"stack"`
+	Saved string `json:"saved"` // fingerprint of saved, while a build runs
+}
+
+// lease is a cache in the hands of a build.
+type lease struct {
+	c     *cache
+	app   string
+	stack string
+	dir   string // where the build has it
+	saved string // fingerprint, "" = there is none
+	// purged: somebody asked for an empty cache meanwhile. Guarded by cache.mu.
+	purged bool
+}
+
+func (c *cache) home(app string) string { return filepath.Join(c.dir, app) }
+
+// take moves an app's cache to dir, or makes an empty one there.
+func (c *cache) take(ctx context.Context, app, stack, dir string) (*lease, error) {
+	l := &lease{c: c, app: app, stack: stack, dir: dir}
+	c.mu.Lock()
+	if c.leases[app] != nil {
+		c.mu.Unlock()
+		return nil, fmt.Errorf("cannot use the build cache of app %s: another build has it", app)
+	}
+	c.leases[app] = l
+	c.mu.Unlock()
+	if err := l.layOut(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot prepare the build cache: %w", err), l.abort())
+	}
+	return l, nil
+}
+
+func (l *lease) path(name string) string { return filepath.Join(l.c.home(l.app), name) }
+
+func (l *lease) layOut(ctx context.Context) error {
+	if err := l.recover(); err != nil {
+		return err
+	}
+	err := l.save(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		// Then a failed build costs the cache; no reason not to build.
+		l.saved = ""
+		if err := l.c.grave.bury(l.path("saved")); err != nil {
+			return err
+		}
+	}
+	if err := l.write(); err != nil {
+		return err
+	}
+	err = os.Rename(l.path("tree"), l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeDir(l.dir, User, 0o755)
+	}
+	return err
+}
+
+// recover brings the directory to rest, whatever state an earlier process left
+// it in, and drops what was made on another stack.
+func (l *lease) recover() error {
+	if err := os.MkdirAll(l.c.home(l.app), 0o700); err != nil {
+		return err
+	}
+	var s state
+	b, err := os.ReadFile(l.path("state.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err != nil || s.Stack != l.stack {
+		if err := l.c.grave.bury(l.c.home(l.app)); err != nil {
+			return err
+		}
+		return os.Mkdir(l.c.home(l.app), 0o700)
+	}
+	if st, err := os.Lstat(l.path("tree")); err == nil {
+		if !st.IsDir() {
+			return l.c.grave.bury(l.path("tree"))
+		}
+		return l.c.grave.bury(l.path("saved"))
+	}
+	return l.restore(s.Saved)
+}
+
+// restore makes saved the tree again if it is what it was.
+func (l *lease) restore(want string) error {
+	got, err := fingerprint(l.path("saved"))
+	if want == "" || err != nil || got != want {
+		return l.c.grave.bury(l.path("saved"))
+	}
+	return os.Rename(l.path("saved"), l.path("tree"))
+}
+
+// save links the tree's files into saved.
+func (l *lease) save(ctx context.Context) error {
+	if _, err := os.Lstat(l.path("tree")); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return giveBack(j.path("b", "cache"), j.cacheDir(j.r.AppID), j.stack.Name)
-}
-
-func giveBack(cache, home, stack string) error {
-	if st, err := os.Lstat(cache); errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsDir() {
-		return nil // never taken, or the build made something else of it
-	} else if err != nil {
-		return fmt.Errorf("cannot keep cache: %w", err)
+	draft := l.path("saved.new")
+	if err := l.c.grave.bury(draft); err != nil {
+		return err
 	}
-	if err := os.MkdirAll(home, 0o700); err != nil {
-		return fmt.Errorf("cannot keep cache: %w", err)
+	if err := linkTree(ctx, l.path("tree"), draft, l.c.maxFiles); err != nil {
+		return errors.Join(err, l.c.grave.bury(draft))
 	}
-	if err := os.WriteFile(filepath.Join(home, stackFile), []byte(stack), 0o600); err != nil {
-		return fmt.Errorf("cannot keep cache: %w", err)
-	}
-	to := filepath.Join(home, "cache")
-	if err := os.RemoveAll(to); err != nil {
-		return fmt.Errorf("cannot keep cache: %w", err)
-	}
-	if err := os.Rename(cache, to); err != nil {
-		return fmt.Errorf("cannot keep cache: %w", err)
-	}
-	return nil
-}
-
-// PurgeCache implements slug.Builder. A build that runs has the cache with it
-// and brings it back.
-func (b *Builder) PurgeCache(_ context.Context, appID string) error {
-	if err := os.RemoveAll(b.cacheDir(appID)); err != nil {
-		return fmt.Errorf("cannot purge cache: %w", err)
-	}
-	return nil
-}
-
-// tidy gives the caches of builds that were cut off back to their apps, and
-// removes the rest of them.
-func (b *Builder) tidy() error {
-	for _, dir := range []string{b.buildsDir(), b.cacheDir("")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("cannot make directory: %w", err)
-		}
-	}
-	left, err := os.ReadDir(b.buildsDir())
+	print, err := fingerprint(draft)
 	if err != nil {
-		return fmt.Errorf("cannot tidy up builds: %w", err)
+		return err
 	}
-	for _, e := range left {
-		dir := filepath.Join(b.buildsDir(), e.Name())
-		app, appErr := os.ReadFile(filepath.Join(dir, "app"))
-		stack, stackErr := os.ReadFile(filepath.Join(b.cacheDir(string(app)), stackFile))
-		// Only a cache that its app had before: see the package doc.
-		if appErr == nil && stackErr == nil {
-			if err := giveBack(filepath.Join(dir, "b", "cache"), b.cacheDir(string(app)), string(stack)); err != nil {
-				return err
-			}
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("cannot tidy up builds: %w", err)
-		}
+	if err := os.Rename(draft, l.path("saved")); err != nil {
+		return err
 	}
+	l.saved = print
 	return nil
+}
+
+func (l *lease) write() error {
+	b, err := json.Marshal(state{Stack: l.stack, Saved: l.saved})
+	if err != nil {
+		return err
+	}
+	draft := l.path("state.json.new")
+	if err := os.WriteFile(draft, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(draft, l.path("state.json"))
+}
+
+// forgetSaved drops the way back; from now on a failure costs the cache.
+func (l *lease) forgetSaved() error {
+	l.saved = ""
+	return os.RemoveAll(l.path("saved"))
+}
+
+// commit keeps what the build made of the cache.
+func (l *lease) commit() error {
+	return l.end(func() error {
+		l.saved = ""
+		if err := l.c.grave.bury(l.path("saved")); err != nil {
+			return err
+		}
+		if st, err := os.Lstat(l.dir); err != nil || !st.IsDir() {
+			return nil // the build has thrown it away
+		}
+		return errors.Join(l.write(), os.Rename(l.dir, l.path("tree")))
+	})
+}
+
+// abort brings back what was before the build.
+func (l *lease) abort() error {
+	return l.end(func() error {
+		if _, err := os.Lstat(l.path("tree")); err == nil {
+			return nil // it was never handed out
+		}
+		return l.restore(l.saved)
+	})
+}
+
+func (l *lease) end(keep func() error) error {
+	err := keep()
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	delete(l.c.leases, l.app)
+	if l.purged {
+		return errors.Join(err, l.c.grave.bury(l.c.home(l.app)))
+	}
+	return err
+}
+
+// purge drops an app's cache.
+func (c *cache) purge(app string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.leases[app]; l != nil {
+		l.purged = true
+		return nil
+	}
+	return c.grave.bury(c.home(app))
+}
+
+var errManyFiles = errors.New("too many files")
+
+// linkTree makes to a copy of from whose files are hard links.
+func linkTree(ctx context.Context, from, to string, maxFiles int) error {
+	n := 0
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if n++; n > maxFiles {
+			return errManyFiles
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		dest := filepath.Join(to, rel)
+		if !d.IsDir() {
+			return os.Link(path, dest) // of a symlink itself too
+		}
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return makeDir(dest, owner(st), st.Mode())
+	})
+}
+
+// fingerprint hashes names, kinds, modes, sizes and, of files, times: all that
+// writing into them would change.
+func fingerprint(dir string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		size, stamp := st.Size(), st.ModTime().UnixNano()
+		if d.IsDir() {
+			size, stamp = 0, 0
+		}
+		fmt.Fprintf(h, "%q %v %d %d\n", rel, st.Mode(), size, stamp)
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+func owner(st fs.FileInfo) int {
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid)
+	}
+	return User
 }

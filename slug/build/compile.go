@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -19,19 +18,18 @@ import (
 // compile runs the buildpacks in the sandbox. When the one that detects needs
 // stack layers that are not mounted, it is run again with them.
 func (j *job) compile(ctx context.Context) error {
-	if err := own(j.path("b", "build")); err != nil {
-		return fmt.Errorf("cannot give the source to the build user: %w", err)
-	}
 	if err := j.writeEnv(); err != nil {
 		return err
 	}
-	if err := j.takeCache(); err != nil {
+	err := <-j.laid
+	j.laid = nil
+	if err != nil {
 		return err
 	}
 	plan := buildpacks.Plan{
 		RequestID: uuid.NewString(), Stack: j.stack.Name, Commit: j.r.Source.Revision().Commit,
 		Home: "/app", BuildDir: buildDir, CacheDir: cacheDir, EnvDir: envDir, Result: result,
-		Detect: j.detect, Env: j.Env,
+		Detect: j.detect, Env: j.environment(),
 	}
 	if err := j.install(ctx, &plan); err != nil {
 		return err
@@ -51,22 +49,26 @@ func (j *job) compile(ctx context.Context) error {
 			return err
 		}
 		found, err := j.readResult()
-		if err != nil || exit.OOM {
+		if err != nil {
 			return j.noResult(exit, err)
 		}
-		if len(found.NeedsLayers) > 0 && detected == "" && j.detect {
-			if err := j.needLayers(ctx, found.NeedsLayers); err != nil {
+		if len(found.NeedsLayers) > 0 {
+			if !j.detect {
+				return j.reject("The build left no usable result: it asks for stack layers twice.")
+			}
+			// From here on it is a list of one. What it needs is the catalog's
+			// to say: the result is the build's own.
+			i := found.Used[0].Index
+			if err := j.needLayers(ctx, j.packs[i].Layers); err != nil {
 				return err
 			}
-			// From here on it is a list of one.
-			i := found.Used[0].Index
 			j.packs, plan.Packs = j.packs[i:i+1], plan.Packs[i:i+1]
 			j.detect, plan.Detect = false, false
 			detected = found.Used[0].Detected
 			continue
 		}
 		if found.Failure != nil {
-			return j.rejectFailure(*found.Failure, found.Used)
+			return j.rejectFailure(*found.Failure, found.Used, exit)
 		}
 		j.found = found
 		for _, u := range found.Used {
@@ -81,7 +83,7 @@ func (j *job) install(ctx context.Context, plan *buildpacks.Plan) error {
 	for i, p := range j.packs {
 		name := fmt.Sprintf("%02d", i)
 		dir := j.path("packs", name)
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := makeDir(dir, 0, 0o755); err != nil {
 			return fmt.Errorf("cannot install buildpack: %w", err)
 		}
 		sub, err := j.Packs.Install(ctx, p, dir)
@@ -103,7 +105,7 @@ next:
 				continue next
 			}
 		}
-		l, err := j.Stacks.Language(ctx, j.stack.Name, name, j.r.Output)
+		l, err := j.Stacks.Language(ctx, j.stack.Name, name, j.out)
 		if err != nil {
 			return err
 		}
@@ -145,7 +147,7 @@ func (j *job) sandbox(ctx context.Context, plan buildpacks.Plan) (slug.SandboxEx
 		},
 		Argv: []string{buildpacks.Program, "run", planFile},
 		Env:  []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/app"},
-		Dir:  mountB, Memory: j.Memory, CPUs: cpuShares, Pids: maxPids, Output: j.r.Output,
+		Dir:  mountB, Memory: j.Memory, CPUs: cpuShares, Pids: maxPids, Output: j.out,
 	})
 }
 
@@ -153,15 +155,19 @@ func (j *job) sandbox(ctx context.Context, plan buildpacks.Plan) (slug.SandboxEx
 func (j *job) noResult(exit slug.SandboxExit, err error) error {
 	switch {
 	case exit.OOM:
-		return j.reject("The build ran out of memory: it may use %s. Build fewer things at once, or ask your operator for more ([build] memory).", megabytes(j.Memory))
+		return j.reject("%s", j.outOfMemory())
 	case errors.Is(err, errNoResult):
 		return j.reject("The build was killed (exit status %d).", exit.Status)
 	}
 	return j.reject("The build left no usable result: %v.", err)
 }
 
+func (j *job) outOfMemory() string {
+	return fmt.Sprintf("The build ran out of memory: it may use %s. Build fewer things at once, or ask your operator for more ([build] memory).", limit(j.Memory))
+}
+
 // rejectFailure says what failed, in Heroku's words.
-func (j *job) rejectFailure(f buildpacks.Failure, used []buildpacks.Used) error {
+func (j *job) rejectFailure(f buildpacks.Failure, used []buildpacks.Used, exit slug.SandboxExit) error {
 	name := "app"
 	if len(used) > 0 {
 		name = used[len(used)-1].Detected + " app"
@@ -170,31 +176,38 @@ func (j *job) rejectFailure(f buildpacks.Failure, used []buildpacks.Used) error 
 	if f.Index >= 0 {
 		pack = j.packs[f.Index].Name
 	}
-	out := j.r.Output
 	j.told = true
 	var reason string
+	if exit.OOM {
+		j.out.notes(j.outOfMemory())
+	}
 	switch f.Phase {
 	case buildpacks.PhaseDetect:
 		if f.Index < 0 {
 			reason = "No default language could be detected for this app."
-			fmt.Fprintf(out, " !     %s\n\t\t\tHINT: This occurs when the platform cannot detect the buildpack to use for this application automatically.\n\t\t\tAdd a Procfile, or name a buildpack: paas buildpacks:set -a %s heroku/nodejs\n", reason, j.r.AppName)
+			j.out.write(fmt.Sprintf(" !     %s\n\t\t\tHINT: This occurs when the platform cannot detect the buildpack to use for this application automatically.\n\t\t\tAdd a Procfile, or name a buildpack: paas buildpacks:set -a %s heroku/nodejs\n", reason, j.r.AppName))
 		} else {
 			reason = "App not compatible with buildpack: " + pack
-			fmt.Fprintf(out, " !     %s\n", reason)
+			j.out.notes(reason)
 		}
 	case buildpacks.PhaseCompile:
 		reason = fmt.Sprintf("Push rejected, failed to compile %s.", name)
 		if f.Reason != "" {
-			fmt.Fprintf(out, " !     %s\n", f.Reason)
+			j.out.notes(f.Reason)
 		}
-		fmt.Fprintf(out, " !     %s\n", reason)
+		j.out.notes(reason)
 	case buildpacks.PhaseProcesses:
 		reason = f.Reason
-		fmt.Fprintf(out, " !     %s\n", reason)
+		j.out.notes(reason)
 	default:
-		reason = fmt.Sprintf("Buildpack %s failed in its step %s.", pack, f.Phase)
-		fmt.Fprintf(out, " !     %s %s\n", reason, f.Reason)
+		why := f.Reason
+		if why == "" {
+			why = fmt.Sprintf("it ended with status %d", f.Status)
+		}
+		j.out.notes(fmt.Sprintf("bin/%s of buildpack %s failed: %s", f.Phase, pack, why))
+		reason = fmt.Sprintf("Push rejected, failed to compile %s.", name)
+		j.out.notes(reason)
 	}
-	fmt.Fprint(out, " !     Push failed\n")
+	j.out.notes("", "Push failed")
 	return api.Errorf(api.InvalidParams, "%s", strings.TrimSpace(reason))
 }

@@ -12,7 +12,7 @@
 //	<data>/builds/<id>/
 //	    b/            mounted at /tmp/b, one mount, so that mv within it is a rename
 //	      build/      BUILD_DIR
-//	      cache/      CACHE_DIR, the app's own, moved in from <data>/cache/<app>
+//	      cache/      CACHE_DIR, the app's own, moved in from <data>/cache/<app>/tree
 //	      env/        ENV_DIR
 //	      result/     what the runner found out
 //	    packs/        the buildpacks' private copies, mounted at /buildpacks
@@ -24,19 +24,24 @@
 //
 // # Caches
 //
-// The cache is moved, not copied: copying one of a gigabyte takes longer than
-// most builds. So a build that fails leaves the cache as it left it, and the
-// next build is colder at worst. Only a first build's cache is dropped when it
-// fails, since some buildpacks take the half-filled cache of a failed first run
-// for a good one. A change of stack drops it too.
+// A build gets the app's cache itself, by rename: copying a gigabyte takes
+// longer than most builds. Before that its files are hard-linked into a second
+// tree, whose names, sizes and times are hashed. After a success the cache is
+// renamed back and the second tree dropped; after a failure, or a crash, the
+// second tree becomes the cache. So what a failed build did to the cache never
+// counts, and a poisoned one does not outlive its build. When the hash shows
+// that the build wrote into old files in place, or when there are too many
+// files to link, a failure costs the cache: the next build is cold. A change of
+// stack drops it too.
 //
 // # Reuse
 //
 // A build's key is a hash of all that goes into it: the tree, the buildpacks at
 // their versions, the stack's layers, the config vars (buildpacks read them)
 // and the operator's build environment. When a slug with that key is there, it
-// is taken and nothing is built.
+// is taken and nothing is built. An app that lists its buildpacks is asked
+// before its source is even exported.
 //
-// github.com/sabhiram/go-gitignore matches .slugignore, whose syntax is
-// .gitignore's but for negation.
+// Before that its layers are unpacked and verified, if they were not; a damaged
+// slug is built again, which puts good bytes in the place of the bad ones.
 package build

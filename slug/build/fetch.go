@@ -6,116 +6,93 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	ignore "github.com/sabhiram/go-gitignore"
-
-	"paas/buildpacks"
+	"paas/api"
 )
 
 // maxSmall bounds the small text files that the host reads of a source.
-const maxSmall = 1 << 20
+const maxSmall = 64 << 10
 
 // fetch exports the source and drops what .slugignore names, before any
-// buildpack sees it (Heroku: "Slug Compiler").
+// buildpack sees it (Heroku: "Slug Compiler"). The cache is laid out meanwhile.
 func (j *job) fetch(ctx context.Context) error {
+	if err := j.makeDirs(); err != nil {
+		return err
+	}
+	j.laid = make(chan error, 1)
+	go func() {
+		var err error
+		j.lease, err = j.cache.take(ctx, j.r.AppID, j.stack.Name, j.path("b", "cache"))
+		j.laid <- err
+	}()
 	dir := j.path("b", "build")
 	if err := j.r.Source.Export(ctx, dir); err != nil {
 		return err
 	}
-	b, err := readBuilt(dir, ".slugignore", maxSmall)
-	if err != nil || b == nil {
+	b, err := readBuilt(dir, ignoreFile, maxSmall)
+	if err != nil {
 		return err
 	}
-	removed, err := slugIgnore(dir, string(b))
+	ignored, err := parseIgnore(string(b))
+	if err != nil {
+		return err
+	}
+	removed, err := j.settle(ctx, dir, ignored)
 	if err == nil && removed > 0 {
-		fmt.Fprintf(j.r.Output, "-----> Deleting %d files matching .slugignore patterns.\n", removed)
+		fmt.Fprintf(j.out, "-----> Deleting %d files matching .slugignore patterns.\n", removed)
 	}
 	return err
 }
 
-// slugIgnore removes what the patterns match and counts it. Negations are
-// ignored, as at Heroku.
-func slugIgnore(dir, patterns string) (removed int, err error) {
-	var lines []string
-	for line := range strings.Lines(patterns) {
-		if line = strings.TrimRight(line, " \t\r\n"); line != "" && !strings.HasPrefix(line, "!") && !strings.HasPrefix(line, "#") {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) == 0 {
-		return 0, nil
-	}
-	matcher := ignore.CompileIgnoreLines(lines...)
+// settle removes what is ignored, and gives the rest to the build user with the
+// modes of a checkout, whatever the umask was.
+func (j *job) settle(ctx context.Context, dir string, ignored *ignore) (removed int, err error) {
+	files := 0
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
+		if err != nil {
+			return fmt.Errorf("cannot read the source: %w", err)
+		}
+		if files++; files > j.FilesMax {
+			return api.Errorf(api.InvalidParams, "The source has more than %d files.", j.FilesMax)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		rel, err := filepath.Rel(dir, path)
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			if !matcher.MatchesPath(rel + "/") {
-				return nil
-			}
+		if rel != "." && ignored.match(rel, d.IsDir()) {
 			removed++
 			if err := os.RemoveAll(path); err != nil {
-				return err
+				return fmt.Errorf("cannot apply %s: %w", ignoreFile, err)
 			}
-			return fs.SkipDir
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		}
-		if matcher.MatchesPath(rel) {
-			removed++
-			return os.Remove(path)
+		if err := os.Lchown(path, User, User); err != nil {
+			return fmt.Errorf("cannot give the source to the build user: %w", err)
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			return nil
+		}
+		st, err := d.Info()
+		if err != nil {
+			return fmt.Errorf("cannot read the source: %w", err)
+		}
+		mode := fs.FileMode(0o644)
+		if d.IsDir() || st.Mode()&0o111 != 0 {
+			mode = 0o755
+		}
+		if st.Mode() == mode|st.Mode().Type() {
+			return nil
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			return fmt.Errorf("cannot give the source to the build user: %w", err)
 		}
 		return nil
 	})
-	if err != nil {
-		return removed, fmt.Errorf("cannot apply .slugignore: %w", err)
-	}
-	return removed, nil
-}
-
-// resolve decides which buildpacks to run: the app's list, a .buildpacks file,
-// BUILDPACK_URL, or those built in, to choose from.
-func (j *job) resolve(ctx context.Context) error {
-	refs := j.r.Buildpacks
-	if len(refs) == 0 {
-		b, err := readBuilt(j.path("b", "build"), buildpacks.ListFile, maxSmall)
-		if err != nil {
-			return err
-		}
-		refs = buildpacks.ParseList(string(b))
-	}
-	if url := strings.TrimSpace(j.r.Config["BUILDPACK_URL"]); len(refs) == 0 && url != "" {
-		refs = []string{url}
-	}
-	if len(refs) == 0 {
-		j.packs, j.detect = j.Packs.Builtins(), true
-		return nil
-	}
-	for _, ref := range refs {
-		p, err := j.Packs.Resolve(ctx, ref)
-		if err != nil {
-			return err
-		}
-		j.packs = append(j.packs, p)
-	}
-	return nil
-}
-
-// tellBuildpacks says which buildpacks will run, in Heroku's words.
-func (j *job) tellBuildpacks() {
-	switch {
-	case j.detect:
-		fmt.Fprint(j.r.Output, "-----> Determining which buildpack to use for this app\n")
-	case len(j.packs) == 1:
-		fmt.Fprintf(j.r.Output, "-----> Using buildpack: %s\n", j.packs[0].Name)
-	default:
-		fmt.Fprint(j.r.Output, "-----> Using buildpacks:\n")
-		for i, p := range j.packs {
-			fmt.Fprintf(j.r.Output, "       %d. %s\n", i+1, p.Name)
-		}
-	}
+	return removed, err
 }

@@ -12,42 +12,56 @@ import (
 
 // keyVersion changes when builds of this package come to differ for the same
 // input.
-const keyVersion = 1
+const keyVersion = 2
 
-// reuse looks for a slug that was made of the very same input.
-func (j *job) reuse(context.Context) error {
+// reuse looks for a slug that was made of the very same input. One that is
+// damaged is built again, which repairs it.
+func (j *job) reuse(ctx context.Context) error {
+	if len(j.packs) == 0 || j.key != "" {
+		return nil // too early, or asked before
+	}
 	key, err := j.buildKey()
-	if err != nil {
+	if err != nil || key == "" {
 		return err
 	}
 	j.key = key
 	s, ok := j.r.Reuse(key)
 	if !ok {
-		j.tellBuildpacks()
 		return nil
 	}
-	if _, err := j.Images.Info(context.Background(), s.Digest); err != nil {
-		j.tellBuildpacks() // its bytes are damaged: build it again
+	if _, err := j.Images.Lower(ctx, s.Digest); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		j.Log.Error("cannot use a slug again, building it anew", "app", j.r.AppName, "err", err)
 		return nil
 	}
-	fmt.Fprintf(j.r.Output, "-----> Nothing has changed since slug %s was built: using it again\n", s.ID)
+	fmt.Fprintf(j.out, "-----> Nothing has changed since slug %s was built: using it again\n", s.ID)
 	j.result, j.done = slug.BuildResult{Slug: s, Reused: true}, true
 	return nil
 }
 
+// buildKey is "" for a source that does not say which tree it is.
 func (j *job) buildKey() (string, error) {
 	type pack struct{ Name, Version string }
 	input := struct {
-		Version int
-		Tree    string
-		Stack   []string
-		Detect  bool
-		Packs   []pack
-		Config  map[string]string
-		Env     map[string]string
-	}{Version: keyVersion, Tree: j.r.Source.Revision().Tree, Detect: j.detect, Config: j.r.Config, Env: j.Env}
-	for _, l := range append(j.stack.Run[:len(j.stack.Run):len(j.stack.Run)], j.stack.Build...) {
-		input.Stack = append(input.Stack, l.DiffID)
+		Version    int
+		Tree       string
+		StackName  string
+		Run, Build []string
+		Detect     bool
+		Packs      []pack
+		Config     map[string]string
+		Env        map[string]string
+	}{Version: keyVersion, Tree: j.r.Source.Revision().Tree, StackName: j.stack.Name, Detect: j.detect, Config: j.r.Config, Env: j.environment()}
+	if input.Tree == "" {
+		return "", nil
+	}
+	for _, l := range j.stack.Run {
+		input.Run = append(input.Run, l.DiffID)
+	}
+	for _, l := range j.stack.Build {
+		input.Build = append(input.Build, l.DiffID)
 	}
 	for _, p := range j.packs {
 		input.Packs = append(input.Packs, pack{p.Name, p.Version})

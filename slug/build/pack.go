@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -23,15 +24,26 @@ func (j *job) pack(ctx context.Context) error {
 	if when.IsZero() {
 		when = epoch
 	}
-	if err := os.Rename(j.path("b", "build"), j.path("layer", "app")); err != nil {
+	built, root := j.path("b", "build"), j.path("layer", "app")
+	if st, err := os.Lstat(built); err != nil || !st.IsDir() {
+		return j.reject("The build has removed or replaced its own directory.")
+	}
+	if err := os.Rename(built, root); err != nil {
 		return fmt.Errorf("cannot take the built tree: %w", err)
 	}
-	fmt.Fprint(j.r.Output, "-----> Compressing...\n")
-	app, err := j.Layers.Adopt(ctx, j.path("layer"), layers.Options{Name: "app", Time: when, MaxBlob: j.SlugMax, MaxTree: j.TreeMax})
+	if err := errors.Join(os.Lchown(root, User, User), os.Chmod(root, 0o755)); err != nil {
+		return fmt.Errorf("cannot take the built tree: %w", err)
+	}
+	fmt.Fprint(j.out, "-----> Compressing...\n")
+	app, err := j.Layers.Adopt(ctx, j.path("layer"), layers.Options{
+		Name: "app", Time: when, MaxBlob: j.SlugMax, MaxTree: j.TreeMax,
+		// Or each file that a buildpack moved out of the cache would be copied.
+		Settle: j.lease.forgetSaved,
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(j.r.Output, "       Done: %s\n\n", megabytes(app.Size))
+	fmt.Fprintf(j.out, "       Done: %s\n\n", megabytes(app.Size))
 	s := api.Slug{
 		Key: j.key, Size: app.Size, Stack: j.stack.Name, Commit: rev.Commit, CommitDescription: rev.Description,
 		Description: j.found.Used[len(j.found.Used)-1].Detected,

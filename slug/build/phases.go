@@ -3,7 +3,6 @@ package build
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"paas/buildpacks"
@@ -14,6 +13,7 @@ import (
 type job struct {
 	*Builder
 	r    slug.BuildRequest
+	out  *output
 	dir  string
 	told bool // the user knows already why it failed
 
@@ -24,7 +24,8 @@ type job struct {
 	found  buildpacks.Result
 	used   []buildpacks.Buildpack // those of packs that ran
 	extra  []slug.Layer           // language layers, in order
-	first  bool                   // the app had no cache before
+	lease  *lease                 // the cache, nil = not taken
+	laid   chan error             // gets one value when the cache was taken
 	result slug.BuildResult
 	done   bool // the rest is not needed: a slug was reused
 }
@@ -35,23 +36,30 @@ type phase struct {
 	run  func(*job, context.Context) error
 }
 
-// phases in order. The cache is committed after the slug is durable, the work
-// directory is removed whatever happens.
-var phases = []phase{
-	{"prepare", (*job).prepare},   // the work directory, the stack
-	{"fetch", (*job).fetch},       // the source tree, less .slugignore
-	{"resolve", (*job).resolve},   // which buildpacks, at which versions
-	{"reuse", (*job).reuse},       // a slug of the same key
-	{"compile", (*job).compile},   // the runner in the sandbox
-	{"pack", (*job).pack},         // the tree becomes a layer, the layer a slug
-	{"cache", (*job).commitCache}, // what the next build starts from
+// phases in order. An app that lists its buildpacks needs no look at its source
+// for a key, so an unchanged push ends at the first "reuse". The cache is
+// committed, or brought back, and the work directory removed whatever happens.
+func phases() []phase {
+	return []phase{
+		{"begin", (*job).begin},                 // the stack
+		{"find the buildpacks", (*job).listed},  // those that the app was told to use
+		{"look for a slug", (*job).reuse},       // of the same key
+		{"fetch the source", (*job).fetch},      // less .slugignore; the cache beside it
+		{"find the buildpacks", (*job).unnamed}, // of an app without a list
+		{"look for a slug", (*job).reuse},       //
+		{"compile", (*job).compile},             // the runner in the sandbox
+		{"pack the slug", (*job).pack},          // the tree becomes a layer, the layer a slug
+	}
 }
 
 func (j *job) run(ctx context.Context) (err error) {
-	defer j.clean(&err)
-	for _, p := range phases {
+	defer func() { j.clean(err == nil) }()
+	for _, p := range phases() {
 		if j.done {
 			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		began := time.Now()
 		if err := p.run(j, ctx); err != nil {
@@ -62,24 +70,32 @@ func (j *job) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (j *job) prepare(ctx context.Context) error {
-	fmt.Fprint(j.r.Output, "Building source:\n\n")
+func (j *job) begin(ctx context.Context) error {
+	fmt.Fprint(j.out, "Building source:\n\n")
 	var err error
 	if j.stack, err = j.Stacks.Get(ctx, j.r.Stack); err != nil {
 		return err
 	}
-	fmt.Fprintf(j.r.Output, "-----> Building on the %s stack\n", j.stack.Title)
-	return j.makeDirs()
+	fmt.Fprintf(j.out, "-----> Building on the %s stack\n", j.stack.Title)
+	return nil
 }
 
-// clean removes the work directory; a failed build's cache is saved first.
-func (j *job) clean(err *error) {
-	if *err != nil {
-		if saveErr := j.saveCache(); saveErr != nil {
-			j.Log.Error("cannot keep the cache of a failed build", "app", j.r.AppName, "err", saveErr)
+// clean puts the cache back and removes the work directory. The build itself is
+// not to blame for trouble with that, and a cold cache is no harm.
+func (j *job) clean(success bool) {
+	if j.laid != nil {
+		<-j.laid
+	}
+	if j.lease != nil {
+		end := j.lease.abort
+		if success {
+			end = j.lease.commit
+		}
+		if err := end(); err != nil {
+			j.Log.Error("cannot keep a build cache", "app", j.r.AppName, "err", err)
 		}
 	}
-	if rmErr := os.RemoveAll(j.dir); rmErr != nil {
-		j.Log.Error("cannot remove a build's directory", "dir", j.dir, "err", rmErr)
+	if err := j.grave.bury(j.dir); err != nil {
+		j.Log.Error("cannot remove a build's directory", "dir", j.dir, "err", err)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"paas/api"
 	"paas/buildpacks"
 )
 
@@ -26,39 +28,38 @@ const (
 
 func (j *job) path(elem ...string) string { return filepath.Join(append([]string{j.dir}, elem...)...) }
 
-// makeDirs makes the work directory. It names its app, so that tidy can give
-// the cache back after a crash.
+// makeDirs makes the work directory.
 func (j *job) makeDirs() error {
-	for _, dir := range []string{"b/build", "b/env", "b/result", "packs", "plan", "layer"} {
-		if err := os.MkdirAll(j.path(dir), 0o755); err != nil {
+	for _, d := range []struct {
+		name  string
+		owner int
+		mode  os.FileMode
+	}{
+		{".", 0, 0o711}, {"layer", 0, 0o755}, {"plan", 0, 0o755}, {"packs", User, 0o755},
+		{"b", User, 0o755}, {"b/build", User, 0o755}, {"b/env", User, 0o700}, {"b/result", User, 0o700},
+	} {
+		if err := makeDir(j.path(d.name), d.owner, d.mode); err != nil {
 			return fmt.Errorf("cannot make build directory: %w", err)
 		}
-	}
-	for _, dir := range []string{"b", "b/build", "b/env", "b/result", "packs"} {
-		if err := os.Chown(j.path(dir), User, User); err != nil {
-			return fmt.Errorf("cannot make build directory: %w", err)
-		}
-	}
-	if err := os.WriteFile(j.path("app"), []byte(j.r.AppID), 0o600); err != nil {
-		return fmt.Errorf("cannot make build directory: %w", err)
 	}
 	return nil
 }
 
-// own gives a tree that no process works in to the build user.
-func own(dir string) error {
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, User, User)
-	})
+// makeDir makes a directory with a mode that the umask does not change.
+func makeDir(path string, owner int, mode os.FileMode) error {
+	if err := os.Mkdir(path, mode.Perm()); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(path, mode), os.Chown(path, owner, owner))
 }
 
 // writeEnv writes the config vars to ENV_DIR, a file each.
 func (j *job) writeEnv() error {
 	for name, value := range j.r.Config {
-		file := j.path("b", "env", name) // names were checked at the edge
+		if name == "" || name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00") {
+			continue // no file can have that name
+		}
+		file := j.path("b", "env", name)
 		if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
 			return fmt.Errorf("cannot write config var: %w", err)
 		}
@@ -85,7 +86,7 @@ func readBuilt(dir, name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	if !st.Mode().IsRegular() || st.Size() > limit {
-		return nil, fmt.Errorf("cannot read %s: it is not a file of %d bytes at most", name, limit)
+		return nil, api.Errorf(api.InvalidParams, "%s must be a file, no link, of %d bytes at most.", name, limit)
 	}
 	b, err := root.ReadFile(name)
 	if err != nil {

@@ -73,7 +73,7 @@ func (b *build) setEnvironment() {
 		shown = append(shown, "USE_YARN_CACHE")
 	}
 	b.Env.Set("npm_config_update_notifier", "false")
-	b.Env.Set("npm_config_nodedir", b.Path(".heroku", "node")) // headers for native modules
+	b.Env.Set("npm_config_nodedir", b.Path(".heroku", "node")) // until Node.js is installed
 	b.Env.Set("NODE_HOME", b.Path(".heroku", "node"))
 	b.Env.Set("COREPACK_ENABLE_STRICT", "0")
 	b.Env.Prepend("PATH", b.Path(".heroku", "node", "bin"), b.Path(".heroku", "yarn", "bin"))

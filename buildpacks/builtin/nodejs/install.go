@@ -136,6 +136,9 @@ func (b *build) installDependencies(ctx context.Context) error {
 		verb, files := "install", "package.json"
 		if b.lockfile != "" && b.npmMajor() >= 6 && b.Env.Get("USE_NPM_INSTALL") != "true" {
 			verb = "ci"
+			// The lockfile pins everything: what the cache holds need not be
+			// asked for again.
+			b.Env.Default("npm_config_prefer_offline", "true")
 		}
 		if b.lockfile != "" {
 			files += " + " + b.lockfile

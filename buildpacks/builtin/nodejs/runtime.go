@@ -65,7 +65,10 @@ func (i *installer) installNode(ctx context.Context, wish string) error {
 	if err != nil {
 		return unavailable(err, "Change engines.node in package.json.")
 	}
-	if err := classic.Copy(dir, i.home()); err != nil {
+	// The headers, a third of the whole, are for compiling native modules:
+	// node-gyp finds them in the cache, and the slug goes without.
+	i.Env.Set("npm_config_nodedir", dir)
+	if err := classic.Copy(filepath.Join(dir, "bin"), filepath.Join(i.home(), "bin")); err != nil {
 		return fmt.Errorf("cannot install Node.js: %w", err)
 	}
 	if err := i.cache.Prune(runtimes.Node, r.Version); err != nil {

@@ -72,6 +72,7 @@ func (b *build) writeScripts() error {
 	dir := b.BuildDir
 	return b.Export("export PATH=" + classic.Quote(dir+"/.heroku/node/bin:"+dir+"/.heroku/yarn/bin") + ":\"$PATH\":" +
 		classic.Quote(dir+"/node_modules/.bin") + "\n" +
+		"export npm_config_nodedir=" + classic.Quote(b.Env.Get("npm_config_nodedir")) + "\n" +
 		"export NODE_HOME=" + classic.Quote(dir+"/.heroku/node") + "\n" +
 		"export NODE_OPTIONS=\"${NODE_OPTIONS:-" + buildMemory + "}\"\n")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 
 	"paas/api"
@@ -34,6 +35,31 @@ func (v verifiedImages) Lower(ctx context.Context, digest string) ([]string, err
 		return nil, &dyno.ImageError{Image: digest, Err: damage.Err}
 	}
 	return dirs, err
+}
+
+// drainedRuntime makes sure that the router has let go of a dyno, also of one
+// that crashed, before the dyno's address can become another's.
+type drainedRuntime struct {
+	dyno.Runtime
+	p *parts
+}
+
+func (d drainedRuntime) Delete(ctx context.Context, id string) error {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	// The error says that requests were cut: there is nobody to serve them.
+	_ = d.p.router.Drain(now, id)
+	return d.Runtime.Delete(ctx, id)
+}
+
+// endingWith ends a handler's requests, streams above all, when ctx does.
+func endingWith(ctx context.Context, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		h.ServeHTTP(w, r.WithContext(own))
+	})
 }
 
 // logs is the hub as the platform sees it.

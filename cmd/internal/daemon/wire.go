@@ -162,7 +162,7 @@ func wire(ctx context.Context, c Config, environ []string, logger *slog.Logger) 
 	}
 	write := func(appID string, l api.LogLine) { p.hub.Write(appID, l) }
 	p.supervisor = supervisor.New(supervisor.Options{
-		Runtime: p.runtime, Log: write, Logger: logger, Cycle: 24 * time.Hour,
+		Runtime: drainedRuntime{p.runtime, p}, Log: write, Logger: logger, Cycle: 24 * time.Hour,
 		Drain: func(ctx context.Context, dynoID string) { p.router.Drain(ctx, dynoID) },
 	})
 	if p.repos, err = source.Open(filepath.Join(c.DataDir, "repos"), source.Options{Log: logger, Env: proxies(environ)}); err != nil {
@@ -185,7 +185,7 @@ func wire(ctx context.Context, c Config, environ []string, logger *slog.Logger) 
 	p.api = server.New(p.platform, logger)
 	p.router = router.New(router.Options{
 		Log: write, Now: time.Now, ErrorLog: log.New(logWriter{logger}, "", 0),
-		Internal: map[string]http.Handler{"api." + c.Domain: p.api},
+		Internal: map[string]http.Handler{"api." + c.Domain: endingWith(ctx, p.api)},
 	})
 	p.git, err = gitssh.New(gitssh.Options{
 		Accounts: gitDoor{p.platform}, Apps: gitDoor{p.platform}, Deployer: gitDoor{p.platform}, Repos: p.repos, Log: logger,
