@@ -29,5 +29,7 @@
 // checksum database, and nothing else should check its proofs;
 // Masterminds/semver parses and orders versions. Its constraints are not used:
 // they differ from node-semver's (spaces mean "or nothing", prereleases,
-// hyphens), so Range is our own.
+// hyphens), so Range is our own. golang.org/x/mod/module knows the patterns of
+// GONOSUMDB and which file names a module may hold; golang.org/x/sys/unix
+// locks files.
 package runtimes

@@ -245,7 +245,7 @@ func upOnly(all []v3.Dyno, processType string, n int) bool {
 	return n == 0
 }
 
-// releases returns the version of the current release.
+// current returns the version of the current release.
 func (a *app) current(ctx context.Context) (int, error) {
 	r, err := a.b.api.Release(ctx, a.name, "current")
 	return r.Version, err

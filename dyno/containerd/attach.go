@@ -13,7 +13,8 @@ import (
 )
 
 // attachment connects an attached dyno, or a sandbox, with its streams through
-// named pipes. What it prints waits in the pipes while the other side is slow.
+// named pipes. What it prints waits in the pipes while the other side is slow. A
+// Stdin that blocks is read until its owner closes it.
 type attachment struct {
 	s       dyno.Streams
 	fifoDir string

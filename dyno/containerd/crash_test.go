@@ -298,6 +298,42 @@ func TestRecoverThaws(t *testing.T) {
 	waitListening(t, addr)
 }
 
+// After an upgrade the engine is replaced under running dynos.
+func TestEngineUpgrade(t *testing.T) {
+	h := newHost(t, dynotest.NewSink())
+	s := newSpec(dynotest.Listen)
+	addr := h.begin(s).Addr.String()
+	waitListening(t, addr)
+	h.restart()
+	h.recover(1)
+	pid := func() int {
+		p, err := peer(h.ctx(), h.o.engineSocket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		return p.pid
+	}
+	before := pid()
+	h.restart()
+	h.recover(1)
+	if pid() != before {
+		t.Error("it was replaced without a reason")
+	}
+	h.stop()
+	write(t, h.o.engineConfig(), "# of an earlier version\n"+string(h.o.engineConfigText()))
+	h.start()
+	h.recover(1)
+	if pid() == before {
+		t.Error("it was not replaced")
+	}
+	waitListening(t, addr)
+	h.kill(s.ID, dyno.SIGTERM)
+	if e := h.end(s.ID); e.Status != 143 || e.Err != nil {
+		t.Errorf("it ended with %+v", e)
+	}
+}
+
 func TestForeignEngine(t *testing.T) {
 	owner := newHost(t, dynotest.NewSink())
 	if _, err := owner.Runtime.client(owner.ctx()); err != nil {

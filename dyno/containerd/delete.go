@@ -27,17 +27,18 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 }
 
 func (r *Runtime) remove(ctx context.Context, c *container) error {
-	if err := r.cg.kill(ctx, c.id()); err != nil {
-		return err
-	}
 	if c.att != nil {
 		c.att.cancel() // nobody reads any more
 	}
+	c.change.Lock() // not while it is being started
+	started := !c.snapshot().Started.IsZero()
+	err := r.cg.kill(ctx, c.id())
+	c.change.Unlock()
+	if err != nil {
+		return err
+	}
 	// If it was running, its end is being recorded now: let that finish, so
 	// that its output is complete and those in Wait learn of it.
-	c.change.Lock()
-	started := !c.snapshot().Started.IsZero()
-	c.change.Unlock()
 	if started && c.init != nil {
 		select {
 		case <-c.done:

@@ -144,6 +144,11 @@ func (e *engine) adopt(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.o.Address == "" && !e.o.engineCurrent(p.pid) {
+		p.close()
+		e.o.Log.Info("replacing the container engine by the installed one")
+		return nil, errors.Join(errors.New("the container engine is another than the installed one"), e.stop(ctx))
+	}
 	if err := e.answers(ctx); err != nil {
 		p.close()
 		return nil, err

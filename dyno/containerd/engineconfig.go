@@ -1,9 +1,11 @@
 package containerd
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -64,6 +66,43 @@ var unneeded = []string{
 	"io.containerd.ttrpc.v1.otelttrpc",
 }
 
+// engineConfigText is the engine's configuration.
+func (o *Options) engineConfigText() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Written by paasd when it starts its container engine; changes are lost.\n")
+	b.WriteString("version = 4\nimports = []\n")
+	fmt.Fprintf(&b, "root = %s\nstate = %s\n", toml(o.engineRoot()), toml(o.engineState()))
+	b.WriteString("disabled_plugins = [\n")
+	for _, p := range unneeded {
+		fmt.Fprintf(&b, "  %s,\n", toml(p))
+	}
+	b.WriteString("]\nrequired_plugins = [\"io.containerd.grpc.v1.containers\", \"io.containerd.grpc.v1.tasks\"]\n\n[debug]\nlevel = \"error\"\n")
+	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.grpc\"]\naddress = %s\n", toml(o.engineSocket()))
+	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.ttrpc\"]\naddress = %s\n", toml(o.engineSocket()+".ttrpc"))
+	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.shim.v1.manager\"]\nsocket_dir = %s\n", toml(filepath.Join(o.engineRun(), "s")))
+	// For runc, which is too short-lived to collect garbage; the shim sets its own.
+	b.WriteString("env = [\"GOGC=off\"]\n")
+	// Nothing in its database outlives a power failure in meaning.
+	b.WriteString("\n[plugins.\"io.containerd.metadata.v1.bolt\"]\nno_sync = true\n")
+	return b.Bytes()
+}
+
+// engineCurrent says whether the running engine is the one that start would
+// start: after an upgrade its program or its configuration is another. (Dynos
+// are not disturbed by its restart.)
+func (o *Options) engineCurrent(pid int) bool {
+	want, err := filepath.EvalSymlinks(filepath.Join(o.EngineDir, "containerd"))
+	if err != nil {
+		return true // there is no other to start
+	}
+	exe, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
+	if err != nil || exe != want { // "... (deleted)" if the file was replaced
+		return false
+	}
+	text, err := os.ReadFile(o.engineConfig())
+	return err == nil && bytes.Equal(text, o.engineConfigText())
+}
+
 // writeEngineConfig makes the engine's directories, which may have been wiped,
 // and its configuration.
 func (o *Options) writeEngineConfig() error {
@@ -81,30 +120,12 @@ func (o *Options) writeEngineConfig() error {
 		if err := os.MkdirAll(d.path, d.mode); err != nil {
 			return fmt.Errorf("cannot make the engine's directories: %w", err)
 		}
-	}
-	for _, d := range []string{o.RunDir, o.engineRun()} { // they may be older than this rule
-		if err := os.Chmod(d, 0o711); err != nil {
+		if err := os.Chmod(d.path, d.mode); err != nil { // whatever umask or an older one say
 			return fmt.Errorf("cannot make the engine's directories: %w", err)
 		}
 	}
-	var b strings.Builder
-	b.WriteString("# Written by paasd at every start of its container engine; changes are lost.\n")
-	b.WriteString("version = 4\nimports = []\n")
-	fmt.Fprintf(&b, "root = %s\nstate = %s\n", toml(o.engineRoot()), toml(o.engineState()))
-	b.WriteString("disabled_plugins = [\n")
-	for _, p := range unneeded {
-		fmt.Fprintf(&b, "  %s,\n", toml(p))
-	}
-	b.WriteString("]\nrequired_plugins = [\"io.containerd.grpc.v1.containers\", \"io.containerd.grpc.v1.tasks\"]\n\n[debug]\nlevel = \"error\"\n")
-	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.grpc\"]\naddress = %s\n", toml(o.engineSocket()))
-	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.server.v1.ttrpc\"]\naddress = %s\n", toml(o.engineSocket()+".ttrpc"))
-	fmt.Fprintf(&b, "\n[plugins.\"io.containerd.shim.v1.manager\"]\nsocket_dir = %s\n", toml(filepath.Join(o.engineRun(), "s")))
-	// For runc, which is too short-lived to collect garbage; the shim sets its own.
-	b.WriteString("env = [\"GOGC=off\"]\n")
-	// Nothing in its database outlives a power failure in meaning.
-	b.WriteString("\n[plugins.\"io.containerd.metadata.v1.bolt\"]\nno_sync = true\n")
 	tmp := o.engineConfig() + ".new"
-	if err := os.WriteFile(tmp, []byte(b.String()), 0o600); err != nil {
+	if err := os.WriteFile(tmp, o.engineConfigText(), 0o600); err != nil {
 		return fmt.Errorf("cannot write the engine's configuration: %w", err)
 	}
 	if err := os.Rename(tmp, o.engineConfig()); err != nil {

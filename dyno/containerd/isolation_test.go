@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,25 @@ func listen(t *testing.T, addr string) string {
 	return l.Addr().String()
 }
 
+// inNetns runs f in a named network namespace.
+func inNetns(t *testing.T, name string, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with us
+		ns, err := netns.GetFromName(name)
+		if err == nil {
+			err = netns.Set(ns)
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
 // outside makes a network namespace beside the host, with a link to it, and
 // listens there.
 func outside(t *testing.T, name, hostAddr, nsAddr string, routes ...string) (listener string, dial func(string) error) {
@@ -136,23 +156,7 @@ func outside(t *testing.T, name, hostAddr, nsAddr string, routes ...string) (lis
 	for _, r := range routes {
 		ip("-n", name, "route", "add", r, "via", hostAddr)
 	}
-	inside := func(f func()) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			runtime.LockOSThread() // never unlocked: the thread ends with us
-			ns, err := netns.GetFromName(name)
-			if err == nil {
-				err = netns.Set(ns)
-			}
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			f()
-		}()
-		<-done
-	}
+	inside := func(f func()) { inNetns(t, name, f) }
 	inside(func() {
 		l, err := net.Listen("tcp4", nsAddr+":0")
 		if err != nil {
@@ -241,6 +245,52 @@ func TestNetwork(t *testing.T) {
 	if err == nil || !bytes.Contains(out, []byte("No route to host")) {
 		t.Errorf("route to a dyno without a bridge: %s", out)
 	}
+}
+
+// A FORWARD policy of DROP, as Docker sets it, is opened for dynos only.
+func TestForwardPolicy(t *testing.T) {
+	name := fmt.Sprint("paas-fw-", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+	n := &network{o: &Options{RunDir: "/run/fw", Bridge: "paasfw0", Subnet: netip.MustParsePrefix("10.9.0.0/24"), HostPorts: []uint16{80, 443}}}
+	dns := resolvers{servers: []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("10.1.2.4")}}
+	inNetns(t, name, func() {
+		forward := func() string {
+			out, err := exec.Command("iptables", "-S", "FORWARD").CombinedOutput()
+			if err != nil {
+				t.Errorf("iptables: %v: %s", err, out)
+			}
+			return string(out)
+		}
+		if err := n.firewall(t.Context(), dns); err != nil {
+			t.Error(err)
+		}
+		if got := forward(); got != "-P FORWARD ACCEPT\n" {
+			t.Errorf("an open chain was changed: %s", got)
+		}
+		if out, err := exec.Command("iptables", "-P", "FORWARD", "DROP").CombinedOutput(); err != nil {
+			t.Errorf("iptables: %v: %s", err, out)
+		}
+		for range 2 {
+			if err := n.firewall(t.Context(), dns); err != nil {
+				t.Error(err)
+			}
+			if got := forward(); strings.Count(got, " -i paasfw0 ") != 1 || strings.Count(got, " -o paasfw0 ") != 1 {
+				t.Errorf("the chain is %s", got)
+			}
+		}
+		if err := n.dropFirewall(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := forward(); got != "-P FORWARD DROP\n" {
+			t.Errorf("left behind: %s", got)
+		}
+		if out, err := exec.Command("nft", "list", "tables").Output(); err != nil || strings.Contains(string(out), n.table()) {
+			t.Errorf("left behind: %s (%v)", out, err)
+		}
+	})
 }
 
 func waitListening(t *testing.T, addr string) {

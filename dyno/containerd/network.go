@@ -35,7 +35,8 @@ import (
 //	                               strangers
 //	everything else                yes, masqueraded
 //
-// and nobody but the host reaches a dyno. IPv6 ends at the bridge. While the
+// and nobody but the host reaches a dyno. The host has to forward packets for
+// that: net.ipv4.ip_forward is set to 1 and left so. IPv6 ends at the bridge. While the
 // bridge is missing an unreachable route keeps packets for dynos from leaving
 // by the default route.
 type network struct {

@@ -66,6 +66,9 @@ func (r *Runtime) Recover(ctx context.Context) ([]dyno.Recovered, error) {
 	for _, c := range drop {
 		// What it printed is not asked for any more, and nobody waits for it.
 		errs = append(errs, r.clean(ctx, c.rec))
+		if c.rec.Kind == kindDyno {
+			errs = append(errs, r.o.Logs.Forget(c.rec.Spec.AppID, c.rec.ID))
+		}
 		r.forget(c)
 		r.ids.release(c.rec.IDs)
 	}

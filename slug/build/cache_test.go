@@ -172,7 +172,9 @@ func TestPurgeCache(t *testing.T) {
 	}
 }
 
-type both struct{ a, b interface{ Write([]byte) (int, error) } }
+type both struct {
+	a, b interface{ Write([]byte) (int, error) }
+}
 
 func (w both) Write(p []byte) (int, error) {
 	_, err := w.b.Write(p)

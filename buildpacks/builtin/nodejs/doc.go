@@ -20,4 +20,7 @@
 //   - the headers of Node.js stay in the cache, where node-gyp finds them
 //     during the build; they are 3,300 files that no dyno reads;
 //   - pnpm copies from its store instead of linking, for the reason above.
+//
+// Third-party packages: Masterminds/semver, to compare versions (ranges are
+// runtimes.Range).
 package nodejs

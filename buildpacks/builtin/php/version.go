@@ -67,6 +67,7 @@ func parseVersion(s string) (version, error) {
 
 // installedVersion reads the version of an extension, which may be anything.
 func installedVersion(s string) version {
+	s = s[:min(len(s), 64)]
 	for s != "" {
 		if v, err := parseVersion(s); err == nil {
 			return v

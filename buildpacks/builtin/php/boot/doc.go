@@ -10,6 +10,9 @@
 //	workers   WEB_CONCURRENCY from memory and cores
 //	logs      named pipes in the place of log files, so that nothing fills
 //	          the dyno's disk; files that -l names are followed
+//	tail      follows one such file
 //	run       start, wait, stop: the web server first, so that requests in
 //	          flight still find PHP
+//
+// Third-party packages: golang.org/x/sys/unix, for inotify.
 package boot
