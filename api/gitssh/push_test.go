@@ -23,7 +23,7 @@ func TestFirstAndSecondPush(t *testing.T) {
 	}
 	first = c.commit(t, "Say hello\n\nMore.")
 	out := c.git(t, "push", "paas", "main")
-	contains(t, out, "remote: Updated 2 paths from "+first[:7], "remote: Compressing source files... done.", "remote: Building source:",
+	contains(t, out, "remote: Updated 2 paths from "+first[:7], "remote: Compressing source files... done.",
 		"remote: -----> Building myapp", "remote:        Released v2", "* [new branch]      main -> main")
 	d := h.last()
 	if d.email != "alice@example.com" || d.commit != first || d.desc != "Say hello" || d.push.Ref != "refs/heads/main" || d.push.New != first {

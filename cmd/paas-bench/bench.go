@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,7 +175,8 @@ func (a *app) git(ctx context.Context, args ...string) error {
 func (a *app) gitCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "user.name=paas-bench", "-c", "user.email=paas-bench@localhost", "-c", "commit.gpgsign=false"}, args...)...)
 	cmd.Dir = a.dir
-	cmd.Env = append(os.Environ(), "GIT_SSH="+filepath.Join(a.b.dir, "ssh"), "GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND=",
+	own := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GIT_") })
+	cmd.Env = append(own, "GIT_SSH="+filepath.Join(a.b.dir, "ssh"), "GIT_SSH_VARIANT=ssh",
 		"PAAS_BENCH_HOSTS="+filepath.Join(a.b.dir, "known_hosts"), "PAAS_BENCH_KEY="+a.b.key, "GIT_TERMINAL_PROMPT=0")
 	return cmd
 }

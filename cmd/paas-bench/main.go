@@ -10,7 +10,9 @@
 //
 // # Method
 //
-// A push counts as live when the app has given the first answer of the new
+// A first push is one to a new app; the very first of a language on a platform
+// also fetches its toolchain, so with --cold 2 or more that is the greatest
+// value. A push counts as live when the app has given the first answer of the new
 // version, asked every few milliseconds from the start of git push on. What
 // the buildpack itself took is read off the build's output: from the line that
 // says what was detected to the one that lists the process types, by the times
@@ -66,7 +68,7 @@ var figures = []figure{
 type options struct {
 	apps, runs, colds     int
 	only                  []string
-	goBench               bool
+	goBench, trace        bool
 	source, runDir, key   string
 	router                string
 	settle, each, longest time.Duration
@@ -81,6 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&o.colds, "cold", 2, "how many first pushes are measured, each to an app of its own")
 	f.StringSliceVar(&o.only, "only", nil, "only these figures: "+strings.Join(names(), ", "))
 	f.BoolVar(&o.goBench, "go-bench", false, "run the Go benchmarks too (as root, in the source tree)")
+	f.BoolVar(&o.trace, "trace", false, "show when each line of each push came")
 	f.StringVar(&o.source, "source", "", "the source tree (default: the one around this directory)")
 	f.StringVar(&o.runDir, "run-dir", "/run/paas", "the platform's run directory, to find its processes")
 	f.StringVar(&o.key, "identity", "", "SSH key to push with (default: ssh's own choice)")

@@ -103,6 +103,11 @@ func (a *app) push(ctx context.Context, unchanged bool) (push, error) {
 	}
 	lines, err := a.gitPush(ctx)
 	p := push{returned: time.Since(start)}
+	if a.b.trace {
+		for _, l := range lines {
+			a.b.say("    %7.3f s  %s", l.at.Sub(start).Seconds(), l.text)
+		}
+	}
 	if err != nil {
 		return p, err
 	}

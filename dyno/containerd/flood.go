@@ -20,8 +20,9 @@ const (
 type flood struct {
 	bucket  *rate.Limiter
 	until   time.Time // dropping until then
-	dropped int64
-	since   time.Time // of the first line dropped
+	dropped int64     // lines
+	skipped int64     // bytes that were not even read
+	since   time.Time // of the first of either
 }
 
 func newFlood() flood { return flood{bucket: rate.NewLimiter(floodRate, floodBurst)} }
@@ -45,25 +46,39 @@ func (f *flood) paused(now time.Time) bool { return now.Before(f.until) }
 
 // drop counts lines that do not pass.
 func (f *flood) drop(n int64) {
-	if f.dropped == 0 {
-		f.since = time.Now()
-	}
+	f.begin()
 	f.dropped += n
 }
 
-func (f *flood) dropping() bool { return f.dropped > 0 }
+// skip counts bytes that were not read.
+func (f *flood) skip(n int64) {
+	f.begin()
+	f.skipped += n
+}
+
+func (f *flood) begin() {
+	if !f.dropping() {
+		f.since = time.Now()
+	}
+}
+
+func (f *flood) dropping() bool { return f.dropped > 0 || f.skipped > 0 }
 
 // pending says how long until the notice is due, if there is one to come.
 func (f *flood) pending(now time.Time) (time.Duration, bool) {
-	return max(f.until.Sub(now), 0), f.dropped > 0
+	return max(f.until.Sub(now), 0), f.dropping()
 }
 
 // notice is what to tell once a pause is over, or now if the dyno ended.
 func (f *flood) notice(now time.Time, last bool) (string, bool) {
-	if f.dropped == 0 || (now.Before(f.until) && !last) {
+	if !f.dropping() || (now.Before(f.until) && !last) {
 		return "", false
 	}
-	text := fmt.Sprintf("Error L10 (output buffer overflow): %d lines dropped since %s.", f.dropped, f.since.UTC().Format(time.RFC3339))
-	f.dropped = 0
+	unread := ""
+	if f.skipped > 0 {
+		unread = fmt.Sprintf(" and %d bytes", f.skipped)
+	}
+	text := fmt.Sprintf("Error L10 (output buffer overflow): %d lines%s dropped since %s.", f.dropped, unread, f.since.UTC().Format(time.RFC3339))
+	f.dropped, f.skipped = 0, 0
 	return text, true
 }

@@ -33,6 +33,8 @@ type tail struct {
 	off     int64 // of buf[0] in the file
 	punched int64 // everything before is a hole
 	backlog int64 // where what was written before we came ends
+	checked int64 // where the lag was looked at last
+	midline bool  // the rest of a line that was skipped comes first
 	flood   flood
 }
 
@@ -40,6 +42,9 @@ const (
 	tailBuffer = 32 << 10
 	// Output that waited for us is not a flood, up to a limit.
 	maxBacklog = 256 << 20
+	// A flood that we cannot even read fast enough is skipped: this is what the
+	// file may take of the disk.
+	maxLag = 64 << 20
 	// Holes are made of whole blocks, not for every line.
 	punchEvery = 1 << 20
 	block      = 4096
@@ -113,6 +118,9 @@ func (t *tail) run(ctx context.Context, final <-chan struct{}) error {
 // drain reads to the end of the file; last says that no more will come.
 func (t *tail) drain(ctx context.Context, last bool) error {
 	for {
+		if err := t.skip(); err != nil {
+			return err
+		}
 		n, err := t.f.ReadAt(t.buf[t.n:], t.off+int64(t.n))
 		t.n += n
 		end := errors.Is(err, io.EOF)
@@ -135,10 +143,40 @@ func (t *tail) drain(ctx context.Context, last bool) error {
 	}
 }
 
+// skip jumps ahead when too much waits to be read.
+func (t *tail) skip() error {
+	if t.off-t.checked < punchEvery || t.off < t.backlog {
+		return nil
+	}
+	t.checked = t.off
+	st, err := t.f.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot read output of %s: %w", t.spec.Name, err)
+	}
+	lag := st.Size() - t.off
+	if lag <= maxLag {
+		return nil
+	}
+	t.flood.skip(lag - maxLag/2)
+	t.off += lag - maxLag/2
+	t.n, t.midline = 0, true
+	t.punch(true)
+	return nil
+}
+
 // lines cuts what is in the buffer. A line that is not complete stays there,
 // unless it is too long or nothing will follow.
 func (t *tail) lines(last bool) (lines []api.LogLine, used int) {
 	now := t.now()
+	if t.midline {
+		end := bytes.IndexByte(t.buf[:t.n], '\n')
+		if end < 0 {
+			t.flood.skip(int64(t.n))
+			return nil, t.n
+		}
+		t.flood.skip(int64(end + 1))
+		used, t.midline = end+1, false
+	}
 	for used < t.n {
 		rest := t.buf[used:t.n]
 		if t.off >= t.backlog && t.flood.paused(now) { // fast, since there is much to come

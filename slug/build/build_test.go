@@ -61,7 +61,7 @@ func (h *hostSandbox) Run(ctx context.Context, s slug.SandboxSpec) (slug.Sandbox
 		return slug.SandboxExit{}, err
 	}
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), "BUILD_TEST_PLAN="+here)
+	cmd.Env = append(os.Environ(), "BUILD_TEST_PLAN="+here, "GORACE=atexit_sleep_ms=0")
 	cmd.Stdout, cmd.Stderr = s.Output, s.Output
 	// As in a container, the runner is process 1 and everything ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}

@@ -24,7 +24,7 @@ func appTree(b *testing.B, dir string) {
 	for i := range 8000 {
 		buf = buf[:0]
 		for size := 1 + int(r.ExpFloat64()*7750); len(buf) < size; {
-			buf = append(buf, words[r.IntN(len(words))]...)
+			buf = append(buf, words[min(int(r.ExpFloat64()*120), len(words)-1)]...)
 		}
 		p := filepath.Join(dir, "app/node_modules", fmt.Sprintf("p%d/lib/d%d/f%d.js", i/40, i/8%5, i))
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {

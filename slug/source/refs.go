@@ -109,7 +109,7 @@ func (p *push) ask(ctx context.Context, c *packp.Command) (reason string) {
 	if p.client.gone() {
 		return "the client has left"
 	}
-	p.say("Updated %d paths from %s\nCompressing source files... done.\nBuilding source:\n\n", src.paths, c.New.String()[:7])
+	p.say("Updated %d paths from %s\nCompressing source files... done.\n", src.paths, c.New.String()[:7])
 	err = p.hook.PreReceive(ctx, Push{
 		Ref: string(c.Name), Old: c.Old.String(), New: c.New.String(), ClientGone: p.client.Gone,
 	}, src, p.progress)
