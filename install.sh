@@ -222,6 +222,8 @@ step() {
 
 say() { echo "       $*"; }
 
+indented() { sed -u 's/^/       /'; }
+
 # --- Settings ---------------------------------------------------------------
 
 # setting KEY prints a setting: of a flag or variable, else of the
@@ -468,7 +470,7 @@ redacted() { sed -E 's#//[^/@]*@#//***@#' <<<"$1"; }
 engine() {
 	local dir
 	dir=$(setting engine_dir)
-	dyno/containerd/engine/build.sh "$dir" | sed 's/^/       /'
+	dyno/containerd/engine/build.sh "$dir" | indented
 	place /usr/bin/tini-static "$dir/tini-static"
 	place cmd/paasd/supervise.sh "$dir/supervise"
 }
@@ -494,11 +496,11 @@ programs() {
 }
 
 needs() {
-	"$BIN/paasd" check --config "$CONFIG" 2>&1 | sed 's/^/       /' || die "paasd cannot run here"
+	"$BIN/paasd" check --config "$CONFIG" 2>&1 | indented || die "paasd cannot run here"
 }
 
 stack() {
-	"$BIN/paasd" stack:build --config "$CONFIG" 2>&1 | sed 's/^/       /'
+	"$BIN/paasd" stack:build --config "$CONFIG" 2>&1 | indented
 }
 
 # --- Configuration ----------------------------------------------------------
@@ -676,7 +678,9 @@ start_daemon() {
 		local run
 		run=$(setting run_dir)
 		mkdir -p "$run" "$(setting data_dir)"
-		chmod 0700 "$run" "$(setting data_dir)"
+		# What is in them is closed; passing through must be open to the ids that
+		# dynos run as.
+		chmod 0711 "$run" "$(setting data_dir)"
 		touch "$(log_file)"
 		chmod 0600 "$(log_file)"
 		# A session of its own: this one may end. No PAAS_* variable goes along,
@@ -766,12 +770,12 @@ account() {
 		EMAIL=$(as_user git config --global user.email 2>/dev/null || true)
 	fi
 	[[ $EMAIL == *@* ]] || EMAIL=$USER_NAME@$(setting domain)
-	"$BIN/paasd" account:create --config "$CONFIG" --email "$EMAIL" --admin --token-file "$token"
+	"$BIN/paasd" account:create --config "$CONFIG" --email "$EMAIL" --admin --token-file "$token" 2>&1 | indented
 
-	as_user "$BIN/paas" login --api-url "http://$(local_address "$(setting api_addr)")" --token-file - <"$token"
+	as_user "$BIN/paas" login --api-url "http://$(local_address "$(setting api_addr)")" --token-file - <"$token" 2>&1 | indented
 	ssh_key
 	if ! as_user "$BIN/paas" keys --json | grep -qF "$(cut -d' ' -f2 "$SSH_KEY.pub")"; then
-		as_user "$BIN/paas" keys:add "$SSH_KEY.pub"
+		as_user "$BIN/paas" keys:add "$SSH_KEY.pub" 2>&1 | indented
 	fi
 	pin_host_key
 }
@@ -864,9 +868,9 @@ demo() {
 	as_user sed -i s/v1/v2/ "$file"
 	step "Demo: git push of a second version" demo_push "$app" "Say v2"
 	demo_answer "$app" v2
-	step "Demo: paas rollback" as_user "$BIN/paas" rollback -a "$app"
+	step "Demo: paas rollback" demo_rollback "$app"
 	demo_answer "$app" v1
-	as_user "$BIN/paas" releases -a "$app"
+	as_user "$BIN/paas" releases -a "$app" | indented
 	cat <<DONE
 
        What you saw: an app was made; a git push over SSH sent its source; the
@@ -888,7 +892,7 @@ demo_create() {
 	if as_user "$BIN/paas" info -a "$1" >/dev/null 2>&1; then
 		say "it is there from an earlier time"
 	else
-		as_user "$BIN/paas" create "$1" --no-remote
+		as_user "$BIN/paas" create "$1" --no-remote 2>&1 | indented
 	fi
 	demo_git init -q
 	demo_git remote add paas "$(git_url "$1")"
@@ -905,6 +909,8 @@ demo_push() {
 	GIT_SSH_COMMAND=$ssh demo_git push --force paas HEAD:refs/heads/main
 }
 
+demo_rollback() { as_user "$BIN/paas" rollback -a "$1" 2>&1 | indented; }
+
 # demo_answer APP WANT asks the app through the router.
 demo_answer() {
 	local answer address
@@ -912,7 +918,10 @@ demo_answer() {
 	answer=$(curl -fsS --noproxy '*' --max-time 30 -H "Host: $1.$(setting domain)" "http://$address/") ||
 		die "$(app_url "$1") does not answer"
 	say "curl $(app_url "$1")"
-	say "  $answer"
+	local line
+	while IFS= read -r line; do
+		say "  $line"
+	done <<<"$answer"
 	[[ $answer == *"$2"* ]] || die "$(app_url "$1") does not answer with $2"
 }
 

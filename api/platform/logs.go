@@ -20,7 +20,7 @@ type LogFilter struct {
 	Lines  int    // how many of the last ones; 0 = none
 	Dyno   string // "web.1" or "web"; "" = all
 	Source string // "app" or "heroku"; "" = all
-	After  int64 // only lines with a greater id (resuming); then Lines is ignored
+	After  int64  // only lines with a greater id (resuming); then Lines is ignored
 }
 
 // LogSession reads log lines. It is used by one goroutine.

@@ -32,8 +32,8 @@ func archiveFormat(name string) string {
 	return ""
 }
 
-// newClient obeys the proxies of the operator's build environment.
-func newClient(env map[string]string) (*http.Client, error) {
+// newClient heeds the operator's proxies and certificates.
+func newClient(env map[string]string, bundle string) (*http.Client, error) {
 	first := func(names ...string) string {
 		for _, n := range names {
 			if env[n] != "" {
@@ -45,8 +45,8 @@ func newClient(env map[string]string) (*http.Client, error) {
 	proxy := httpproxy.Config{HTTPProxy: first("http_proxy", "HTTP_PROXY"), HTTPSProxy: first("https_proxy", "HTTPS_PROXY"), NoProxy: first("no_proxy", "NO_PROXY")}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = func(r *http.Request) (*url.URL, error) { return proxy.ProxyFunc()(r.URL) }
-	if file := env["SSL_CERT_FILE"]; file != "" {
-		pool, err := certificates(file)
+	if bundle != "" {
+		pool, err := certificates(bundle)
 		if err != nil {
 			return nil, err
 		}

@@ -27,8 +27,10 @@ type Options struct {
 	Program, Version string
 	// Registry is the base URL for <ns>/<name>; "" = ask GitHub only.
 	Registry string
-	// Env is the operator's build environment: proxies, CA bundle.
+	// Env is the operator's build environment, of which the proxies are used.
 	Env map[string]string
+	// CABundle is a PEM file with further certificates to trust; "" = none.
+	CABundle string
 	// Owner is the user, and group, that copies belong to.
 	Owner int
 	// Timeout bounds one fetch, MaxBytes what it may write. 0 = 5 minutes, 500 MB.
@@ -36,7 +38,7 @@ type Options struct {
 	MaxBytes int64
 	// AllowFile permits file:// URLs, which read the host's own files.
 	AllowFile bool
-	// Client fetches archives; nil = one made from Env's proxies.
+	// Client fetches archives; nil = one that heeds Env and CABundle.
 	Client *http.Client
 }
 
@@ -64,7 +66,7 @@ func New(o Options) (*Catalog, error) {
 		o.MaxBytes = 500 << 20
 	}
 	if o.Client == nil {
-		client, err := newClient(o.Env)
+		client, err := newClient(o.Env, o.CABundle)
 		if err != nil {
 			return nil, err
 		}

@@ -6,8 +6,11 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -512,5 +515,28 @@ func TestConcurrentResolves(t *testing.T) {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A server whose certificate only the operator's bundle vouches for.
+func TestCABundle(t *testing.T) {
+	s := httptest.NewTLSServer(archives(t, map[string][]byte{"/a.tgz": tgz(t, file("bin/compile", "tls"))}).Config.Handler)
+	defer s.Close()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	if _, err := newCatalog(t, nil).Resolve(t.Context(), s.URL+"/a.tgz"); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("without the bundle: %v", err)
+	}
+	c := newCatalog(t, func(o *Options) { o.CABundle = bundle })
+	if _, dir := install(t, c, s.URL+"/a.tgz"); read(t, dir, "bin/compile") != "tls" {
+		t.Error("wrong content")
+	}
+	// git gets as far as being told that there is no repository.
+	if _, err := c.Resolve(t.Context(), s.URL+"/none.git"); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("git: %v", err)
+	}
+	if _, err := New(Options{Dir: t.TempDir(), CABundle: "/does/not/exist"}); err == nil {
+		t.Error("a missing bundle: no error")
 	}
 }

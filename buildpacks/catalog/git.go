@@ -93,13 +93,13 @@ func newGit(rawURL string, o Options) (*gitClient, error) {
 		// No key or agent of the host is offered to whom an app's owner names.
 		"GIT_SSH_COMMAND=ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile=none -o IdentityAgent=none -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null",
 	}}
-	for _, k := range []string{"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY", "GIT_SSL_CAINFO"} {
+	for _, k := range []string{"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY"} {
 		if v, ok := o.Env[k]; ok {
 			g.env = append(g.env, k+"="+v)
 		}
 	}
-	if o.Env["GIT_SSL_CAINFO"] == "" && o.Env["SSL_CERT_FILE"] != "" {
-		g.env = append(g.env, "GIT_SSL_CAINFO="+o.Env["SSL_CERT_FILE"])
+	if o.CABundle != "" {
+		g.env = append(g.env, "GIT_SSL_CAINFO="+o.CABundle)
 	}
 	if u, err := url.Parse(rawURL); err == nil && u.User != nil && u.Scheme != "ssh" {
 		g.secrets = strings.NewReplacer(u.User.String()+"@", "")

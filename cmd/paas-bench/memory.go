@@ -64,6 +64,9 @@ func (b *bench) readMemory(ctx context.Context, apps int) error {
 		target string
 		pids   []int
 	}{{"paasd", paasdTarget, []int{paasd}}, {"containerd", "", []int{engine}}, {fmt.Sprintf("%d shims together", len(shims)), "", shims}} {
+		if len(p.pids) == 0 {
+			continue
+		}
 		var sum footprint
 		for _, pid := range p.pids {
 			f, err := footprintOf(pid)

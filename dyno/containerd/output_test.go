@@ -324,7 +324,7 @@ func TestFloodingDyno(t *testing.T) {
 	if dropped == 0 || kept > 200_000 {
 		t.Errorf("%d lines kept, %d dropped", kept, dropped)
 	}
-	if most > maxLag+32<<20 {
+	if most > 4*maxLag { // it is polled for, on a machine that may be busy
 		t.Errorf("its output took %d MB of disk", most>>20)
 	}
 }

@@ -33,16 +33,17 @@ func (s *Stacks) ensure(ctx context.Context, name string, progress io.Writer, ag
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lock(ctx, name, func() { fmt.Fprintf(progress, "waiting for another build of stack %s\n", name) })
+	tell := narrator{w: progress}
+	unlock, err := s.lock(ctx, name, func() { tell.waiting(name) })
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	run, err := s.layer(ctx, d, runLayer, nil, progress, again)
+	run, err := s.layer(ctx, d, runLayer, nil, tell, again)
 	if err != nil {
 		return err
 	}
-	if _, err := s.layer(ctx, d, buildLayer, &run, progress, again); err != nil {
+	if _, err := s.layer(ctx, d, buildLayer, &run, tell, again); err != nil {
 		return err
 	}
 	if !again {
@@ -52,16 +53,17 @@ func (s *Stacks) ensure(ctx context.Context, name string, progress io.Writer, ag
 		if _, err := s.load(name, language); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if _, err := s.layer(ctx, d, language, &run, progress, again); err != nil {
+		if _, err := s.layer(ctx, d, language, &run, tell, again); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Language returns a language layer of a stack, made when it is first needed:
-// callers that come meanwhile wait for the one that is making it, and when that
-// one gives up the next does it.
+// Language returns a language layer of a stack, made when it is first needed.
+// Progress is told in the words of a build's output. Callers that come
+// meanwhile wait for the one that is making it; when that one gives up, the
+// next does it.
 func (s *Stacks) Language(ctx context.Context, stackName, layerName string, progress io.Writer) (slug.Layer, error) {
 	d, err := find(stackName)
 	if err != nil {
@@ -77,9 +79,8 @@ func (s *Stacks) Language(ctx context.Context, stackName, layerName string, prog
 	if r, err := s.current(ctx, d, layerName, &current.Run[0]); err == nil {
 		return r.Layer, nil
 	}
-	unlock, err := s.lock(ctx, stackName, func() {
-		fmt.Fprintf(progress, "Waiting for another build that is preparing %s\n", layerName)
-	})
+	tell := narrator{w: progress, push: true}
+	unlock, err := s.lock(ctx, stackName, func() { tell.waiting(d.title) })
 	if err != nil {
 		return slug.Layer{}, err
 	}
@@ -87,7 +88,7 @@ func (s *Stacks) Language(ctx context.Context, stackName, layerName string, prog
 	if current, err = s.Get(ctx, stackName); err != nil { // it may have been built anew
 		return slug.Layer{}, err
 	}
-	return s.layer(ctx, d, layerName, &current.Run[0], progress, false)
+	return s.layer(ctx, d, layerName, &current.Run[0], tell, false)
 }
 
 // errStale is the error of current for a layer that must be made.
@@ -125,26 +126,25 @@ func diffID(l *slug.Layer) string {
 }
 
 // layer returns a layer, made when needed. The caller holds the lock.
-func (s *Stacks) layer(ctx context.Context, d definition, name string, below *slug.Layer, progress io.Writer, again bool) (slug.Layer, error) {
+func (s *Stacks) layer(ctx context.Context, d definition, name string, below *slug.Layer, tell narrator, again bool) (slug.Layer, error) {
 	if r, err := s.current(ctx, d, name, below); err == nil && !again {
-		fmt.Fprintf(progress, "layer %s of stack %s is unchanged\n", name, d.name)
+		tell.unchanged(name)
 		return r.Layer, nil
 	}
 	start := time.Now()
-	r, err := s.make(ctx, d, name, below, progress)
+	r, err := s.make(ctx, d, name, below, tell)
 	if err != nil {
 		return slug.Layer{}, fmt.Errorf("cannot build layer %s of stack %s: %w", name, d.name, err)
 	}
 	if err := s.save(d.name, name, r); err != nil {
 		return slug.Layer{}, err
 	}
-	fmt.Fprintf(progress, "layer %s of stack %s: %d packages, %.0f MB compressed, %.1f s\n",
-		name, d.name, len(r.Packages), float64(r.Layer.Size)/1e6, time.Since(start).Seconds())
+	tell.done(name, r, time.Since(start))
 	return r.Layer, nil
 }
 
 // make builds a layer in a directory of its own and hands it to the store.
-func (s *Stacks) make(ctx context.Context, d definition, name string, below *slug.Layer, progress io.Writer) (record, error) {
+func (s *Stacks) make(ctx context.Context, d definition, name string, below *slug.Layer, tell narrator) (record, error) {
 	host, err := s.host()
 	if err != nil {
 		return record{}, err
@@ -173,7 +173,7 @@ func (s *Stacks) make(ctx context.Context, d definition, name string, below *slu
 	if err := writeApt(filepath.Join(work, "apt"), sources); err != nil {
 		return record{}, fmt.Errorf("cannot prepare apt: %w", err)
 	}
-	fmt.Fprintf(progress, "building layer %s of stack %s from packages of %s\n", name, d.name, host.Title)
+	tell.begins(name, len(packages), host)
 
 	env := aptEnviron(ctx, s.environ)
 	var tree string

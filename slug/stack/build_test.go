@@ -203,7 +203,7 @@ func (f fixture) testLanguage(t *testing.T, stack slug.Stack) {
 			defer mu.Unlock()
 			got = append(got, l)
 			anyErr = errors.Join(anyErr, err)
-			built += strings.Count(out.String(), "building layer")
+			built += strings.Count(out.String(), "-----> Preparing php")
 		})
 	}
 	both.Wait()
@@ -215,7 +215,7 @@ func (f fixture) testLanguage(t *testing.T, stack slug.Stack) {
 	if err != nil || !info.IsDir() {
 		t.Errorf("the script left %v, %v", info, err)
 	}
-	all, err := f.Stacks.Layers()
+	all, err := f.Layers()
 	if err != nil || len(all) != 3 || !slices.Contains(all, got[0]) || !slices.Contains(all, stack.Run[0]) {
 		t.Errorf("layers of the stack: %+v, %v", all, err)
 	}

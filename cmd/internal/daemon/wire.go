@@ -64,6 +64,14 @@ func (p *parts) close() {
 	}
 }
 
+// closing is an io.Closer that cannot fail.
+type closing func()
+
+func (c closing) Close() error {
+	c()
+	return nil
+}
+
 // makeDirs makes what everything is kept in. The run directory must be
 // searchable by all: dynos' root file systems are entered from user namespaces.
 func makeDirs(c Config) error {
@@ -151,6 +159,7 @@ func wire(ctx context.Context, c Config, environ []string, logger *slog.Logger) 
 	if err != nil {
 		return p, err
 	}
+	p.closers = append(p.closers, closing(trees.Close))
 	p.stacks = stacks
 	images := image.New(blobs, trees, func(context.Context) ([]slug.Layer, error) { return stacks.Layers() })
 	if p.hub, err = logplex.Open(logplex.Options{Dir: filepath.Join(c.DataDir, "logs"), Logger: logger}); err != nil {
@@ -172,6 +181,7 @@ func wire(ctx context.Context, c Config, environ []string, logger *slog.Logger) 
 	if err != nil {
 		return p, err
 	}
+	p.closers = append(p.closers, builder)
 	outputs, err := platform.OpenOutputs(filepath.Join(c.DataDir, "outputs"))
 	if err != nil {
 		return p, err
@@ -203,14 +213,14 @@ func newBuilder(c Config, p *parts, trees *layers.Store, images *image.Store) (*
 	}
 	packs, err := catalog.New(catalog.Options{
 		Dir: filepath.Join(c.DataDir, "buildpacks"), Program: buildpacks.Program, Version: version,
-		Registry: catalog.DefaultRegistry, Env: c.BuildEnv, Owner: build.User,
+		Registry: catalog.DefaultRegistry, Env: c.BuildEnv, CABundle: c.CABundle, Owner: build.User,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return build.New(build.Options{
 		DataDir: c.DataDir, Stacks: p.stacks, Layers: trees, Images: images, Packs: packs, Sandbox: p.runtime.Sandbox(),
-		Program: c.BuildpackBinary, Env: c.BuildEnv, Timeout: time.Duration(c.Build.Timeout), Memory: int64(c.Build.Memory),
+		Program: c.BuildpackBinary, Env: c.BuildEnv, CABundle: c.CABundle, Timeout: time.Duration(c.Build.Timeout), Memory: int64(c.Build.Memory),
 		SlugMax: int64(c.Build.SlugMax), Log: p.log,
 	})
 }
