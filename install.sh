@@ -12,7 +12,7 @@ readonly PACKAGES=(
 	mmdebstrap nftables openssh-client pkg-config procps tini unzip util-linux zstd
 )
 # What the tests need on top of it.
-readonly TEST_PACKAGES=(jq openssh-server shellcheck skopeo tmux)
+readonly TEST_PACKAGES=(bzip2 iptables jq openssh-server shellcheck skopeo tmux)
 
 readonly BIN=/usr/local/bin
 readonly PROGRAMS=(paas paasd paas-buildpack)
