@@ -791,6 +791,8 @@ ssh_key() {
 	SSH_KEY=$dir/id_ed25519
 	as_user mkdir -p -m 0700 "$dir"
 	as_user ssh-keygen -q -t ed25519 -N '' -C "$USER_NAME@$(uname -n)" -f "$SSH_KEY"
+	mkdir -p "$(dirname "$NOTES")"
+	echo "key $dir" >>"$NOTES"
 	say "made an SSH key: $SSH_KEY"
 }
 
@@ -821,9 +823,14 @@ forget_host_key() {
 	local file host
 	file=$(home_of "$USER_NAME")/.ssh/known_hosts
 	[[ -e $file ]] || return 0
+	local old=$file.old had=''
+	[[ ! -e $old ]] || had=yes
 	for host in $(git_hosts); do
 		as_user ssh-keygen -q -R "$host" -f "$file" >/dev/null 2>&1 || true
 	done
+	# ssh-keygen leaves a copy of what it has changed.
+	[[ -n $had ]] || as_user rm -f "$old"
+	[[ -s $file ]] || as_user rm -f "$file"
 }
 
 app_url() {
@@ -957,15 +964,15 @@ uninstall() {
 	data=$(setting data_dir)
 	run=$(setting run_dir)
 	engine=$(setting engine_dir)
+	if [[ -n $PURGE && -x $BIN/paas ]]; then
+		step "Logging $USER_NAME out" forget_user
+	fi
 	step "Stopping paasd" stop_daemon
 	if with_systemd && [[ -e $UNIT_DIR/$(service_name).service ]]; then
 		step "Removing the service" remove_unit
 	fi
 	if [[ -x $BIN/paasd ]]; then
 		step "Stopping dynos, removing network and mounts" "$BIN/paasd" teardown --config "$CONFIG"
-	fi
-	if [[ -n $PURGE && -x $BIN/paas ]]; then
-		step "Logging $USER_NAME out" forget_user
 	fi
 	step "Removing files" remove_files "$data" "$run" "$engine"
 	if [[ -z $PURGE ]]; then
@@ -982,9 +989,22 @@ remove_unit() {
 	systemctl daemon-reload
 }
 
+# forget_user takes out of the user's home what the installer put there: login
+# and host key. An SSH key that it made stays: it may open other doors by now.
 forget_user() {
-	as_user "$BIN/paas" logout || true
+	local credentials
+	credentials=$(home_of "$USER_NAME")/.config/paas/credentials.json
+	if grep -qsF "\"http://$(local_address "$(setting api_addr)")\"" "$credentials"; then
+		as_user "$BIN/paas" logout 2>&1 | indented || say "nobody was there to tell"
+		as_user rm -f "$credentials"
+		as_user rmdir --ignore-fail-on-non-empty "$(dirname "$credentials")"
+	fi
 	forget_host_key
+	local dir
+	dir=$(home_of "$USER_NAME")/.ssh
+	if grep -qsxF "key $dir" "$NOTES"; then
+		say "the SSH key that was made for $USER_NAME stays: $dir/id_ed25519"
+	fi
 }
 
 # remove_files DATA RUN ENGINE removes by name what was put into directories
