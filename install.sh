@@ -1012,8 +1012,8 @@ forget_user() {
 remove_files() {
 	local name
 	remove_tree "$2"
-	if pgrep -x paasd >/dev/null; then
-		say "another paasd runs here: its programs stay"
+	if pgrep -x paasd >/dev/null || pgrep -f "^$3/" >/dev/null; then
+		say "another paasd or its dynos run here: the programs stay"
 	else
 		for name in "${PROGRAMS[@]}"; do
 			rm -f "$BIN/$name"
@@ -1026,7 +1026,8 @@ remove_files() {
 	fi
 	[[ -n $PURGE ]] || return 0
 	if [[ -r $NOTES ]]; then
-		say "these Debian packages were installed for paas, and stay: $(sed -n 's/^package //p' "$NOTES" | sort -u | paste -sd' ')"
+		name=$(sed -n 's/^package //p' "$NOTES" | sort -u | paste -sd' ')
+		[[ -z $name ]] || say "these Debian packages were installed for paas, and stay: $name"
 		rm -f "$NOTES"
 	fi
 	if [[ -d $1 && ! -e $1/paas.db ]]; then

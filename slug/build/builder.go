@@ -126,6 +126,7 @@ func New(o Options) (*Builder, error) {
 
 // Close waits for work in the background. No build may run.
 func (b *Builder) Close() error {
+	b.cache.close()
 	b.grave.done.Wait()
 	return nil
 }
@@ -150,11 +151,11 @@ var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 
 // PurgeCache implements slug.Builder. If a build has the cache, it is dropped
 // when the build ends.
-func (b *Builder) PurgeCache(_ context.Context, appID string) error {
+func (b *Builder) PurgeCache(ctx context.Context, appID string) error {
 	if !identifier.MatchString(appID) {
 		return fmt.Errorf("cannot purge cache: %q is no id", appID)
 	}
-	return b.cache.purge(appID)
+	return b.cache.purge(ctx, appID)
 }
 
 // errTimeout is the cause of the end of a build that takes too long.

@@ -16,24 +16,59 @@ import (
 
 // cache keeps a directory per app: <dir>/<app>/{tree,saved,state.json}.
 //
-//	at rest        tree
+//	at rest        tree, and saved: second names of its files
 //	build running  saved (and the tree itself in the build's directory)
+//
+// saved is made in the background after each build, so that handing a cache out
+// is a rename, however many files it has.
 type cache struct {
 	dir      string
 	grave    *grave
 	maxFiles int
 	mu       sync.Mutex
-	leases   map[string]*lease // by app
+	leases   map[string]*lease        // by app
+	saving   map[string]chan struct{} // by app; closed when saved has been made
+
+	ctx  context.Context // of the background
+	stop context.CancelFunc
+	work sync.WaitGroup
 }
 
 func newCache(dir string, g *grave, maxFiles int) *cache {
-	return &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}}
+	c := &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}, saving: map[string]chan struct{}{}}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c
+}
+
+// close gives up what is done in the background; the next build does it then.
+func (c *cache) close() {
+	c.stop()
+	c.work.Wait()
+}
+
+// settled waits until nothing is done in the background for an app.
+func (c *cache) settled(ctx context.Context, app string) error {
+	c.mu.Lock()
+	saving := c.saving[app]
+	c.mu.Unlock()
+	if saving == nil {
+		return nil
+	}
+	select {
+	case <-saving:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // state is what is known of a cache.
 type state struct {
 	Stack string `json:"stack"`
-	Saved string `json:"saved"` // fingerprint of saved, while a build runs
+	Saved string `json:"saved"` // fingerprint of saved, "" = there is none
+	// Tried says that saved could not be made of this tree: it has too many
+	// files, and it is no use to try again.
+	Tried bool `json:"tried"`
 }
 
 // lease is a cache in the hands of a build.
@@ -43,6 +78,7 @@ type lease struct {
 	stack string
 	dir   string // where the build has it
 	saved string // fingerprint, "" = there is none
+	tried bool
 	// purged: somebody asked for an empty cache meanwhile. Guarded by cache.mu.
 	purged bool
 }
@@ -52,6 +88,9 @@ func (c *cache) home(app string) string { return filepath.Join(c.dir, app) }
 // take moves an app's cache to dir, or makes an empty one there.
 func (c *cache) take(ctx context.Context, app, stack, dir string) (*lease, error) {
 	l := &lease{c: c, app: app, stack: stack, dir: dir}
+	if err := c.settled(ctx, app); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	if c.leases[app] != nil {
 		c.mu.Unlock()
@@ -71,25 +110,33 @@ func (l *lease) layOut(ctx context.Context) error {
 	if err := l.recover(); err != nil {
 		return err
 	}
+	if l.saved == "" && !l.tried { // not made in the background, or not to its end
+		if err := l.saveIfPossible(ctx); err != nil {
+			return err
+		}
+	}
+	err := os.Rename(l.path("tree"), l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeDir(l.dir, User, 0o755)
+	}
+	return err
+}
+
+// saveIfPossible makes saved, or sees to it that there is none: then a failed
+// build costs the cache, which is no reason not to build.
+func (l *lease) saveIfPossible(ctx context.Context) error {
 	err := l.save(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	l.tried = true
 	if err != nil {
-		// Then a failed build costs the cache; no reason not to build.
 		l.saved = ""
 		if err := l.c.grave.bury(l.path("saved")); err != nil {
 			return err
 		}
 	}
-	if err := l.write(); err != nil {
-		return err
-	}
-	err = os.Rename(l.path("tree"), l.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = makeDir(l.dir, User, 0o755)
-	}
-	return err
+	return l.write()
 }
 
 // recover brings the directory to rest, whatever state an earlier process left
@@ -113,6 +160,11 @@ func (l *lease) recover() error {
 		if !st.IsDir() {
 			return l.c.grave.bury(l.path("tree"))
 		}
+		if _, err := os.Lstat(l.path("saved")); err == nil && s.Saved != "" {
+			l.saved = s.Saved
+			return nil
+		}
+		l.tried = s.Tried && s.Saved == ""
 		return l.c.grave.bury(l.path("saved"))
 	}
 	return l.restore(s.Saved)
@@ -151,7 +203,7 @@ func (l *lease) save(ctx context.Context) error {
 }
 
 func (l *lease) write() error {
-	b, err := json.Marshal(state{Stack: l.stack, Saved: l.saved})
+	b, err := json.Marshal(state{Stack: l.stack, Saved: l.saved, Tried: l.tried})
 	if err != nil {
 		return err
 	}
@@ -171,7 +223,7 @@ func (l *lease) forgetSaved() error {
 // commit keeps what the build made of the cache.
 func (l *lease) commit() error {
 	return l.end(func() error {
-		l.saved = ""
+		l.saved, l.tried = "", false
 		if err := l.c.grave.bury(l.path("saved")); err != nil {
 			return err
 		}
@@ -200,11 +252,34 @@ func (l *lease) end(keep func() error) error {
 	if l.purged {
 		return errors.Join(err, l.c.grave.bury(l.c.home(l.app)))
 	}
+	l.saveLater()
 	return err
 }
 
+// saveLater makes saved for the next build in the background. c.mu is held.
+func (l *lease) saveLater() {
+	done := make(chan struct{})
+	l.c.saving[l.app] = done
+	l.c.work.Go(func() {
+		defer func() {
+			l.c.mu.Lock()
+			defer l.c.mu.Unlock()
+			delete(l.c.saving, l.app)
+			close(done)
+		}()
+		next := &lease{c: l.c, app: l.app, stack: l.stack}
+		if next.recover() == nil && next.saved == "" && !next.tried {
+			// A failure leaves it to the next build, which reports it.
+			_ = next.saveIfPossible(l.c.ctx)
+		}
+	})
+}
+
 // purge drops an app's cache.
-func (c *cache) purge(app string) error {
+func (c *cache) purge(ctx context.Context, app string) error {
+	if err := c.settled(ctx, app); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.leases[app]; l != nil {

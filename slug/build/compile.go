@@ -21,9 +21,8 @@ func (j *job) compile(ctx context.Context) error {
 	if err := j.writeEnv(); err != nil {
 		return err
 	}
-	err := <-j.laid
-	j.laid = nil
-	if err != nil {
+	var err error
+	if j.lease, err = j.cache.take(ctx, j.r.AppID, j.stack.Name, j.path("b", "cache")); err != nil {
 		return err
 	}
 	plan := buildpacks.Plan{

@@ -25,10 +25,10 @@
 // # Caches
 //
 // A build gets the app's cache itself, by rename: copying a gigabyte takes
-// longer than most builds. Before that its files are hard-linked into a second
-// tree, whose names, sizes and times are hashed. After a success the cache is
-// renamed back and the second tree dropped; after a failure, or a crash, the
-// second tree becomes the cache. So what a failed build did to the cache never
+// longer than most builds. In the background after the build before, its files
+// were hard-linked into a second tree, whose names, sizes and times were hashed.
+// After a success the cache is renamed back and the second tree made anew; after
+// a failure, or a crash, the second tree becomes the cache. So what a failed build did to the cache never
 // counts, and a poisoned one does not outlive its build. When the hash shows
 // that the build wrote into old files in place, or when there are too many
 // files to link, a failure costs the cache: the next build is cold. A change of

@@ -14,17 +14,11 @@ import (
 const maxSmall = 64 << 10
 
 // fetch exports the source and drops what .slugignore names, before any
-// buildpack sees it (Heroku: "Slug Compiler"). The cache is laid out meanwhile.
+// buildpack sees it (Heroku: "Slug Compiler").
 func (j *job) fetch(ctx context.Context) error {
 	if err := j.makeDirs(); err != nil {
 		return err
 	}
-	j.laid = make(chan error, 1)
-	go func() {
-		var err error
-		j.lease, err = j.cache.take(ctx, j.r.AppID, j.stack.Name, j.path("b", "cache"))
-		j.laid <- err
-	}()
 	dir := j.path("b", "build")
 	if err := j.r.Source.Export(ctx, dir); err != nil {
 		return err

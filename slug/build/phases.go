@@ -25,7 +25,6 @@ type job struct {
 	used   []buildpacks.Buildpack // those of packs that ran
 	extra  []slug.Layer           // language layers, in order
 	lease  *lease                 // the cache, nil = not taken
-	laid   chan error             // gets one value when the cache was taken
 	result slug.BuildResult
 	done   bool // the rest is not needed: a slug was reused
 }
@@ -44,7 +43,7 @@ func phases() []phase {
 		{"begin", (*job).begin},                 // the stack
 		{"find the buildpacks", (*job).listed},  // those that the app was told to use
 		{"look for a slug", (*job).reuse},       // of the same key
-		{"fetch the source", (*job).fetch},      // less .slugignore; the cache beside it
+		{"fetch the source", (*job).fetch},      // less .slugignore
 		{"find the buildpacks", (*job).unnamed}, // of an app without a list
 		{"look for a slug", (*job).reuse},       //
 		{"compile", (*job).compile},             // the runner in the sandbox
@@ -83,9 +82,6 @@ func (j *job) begin(ctx context.Context) error {
 // clean puts the cache back and removes the work directory. The build itself is
 // not to blame for trouble with that, and a cold cache is no harm.
 func (j *job) clean(success bool) {
-	if j.laid != nil {
-		<-j.laid
-	}
 	if j.lease != nil {
 		end := j.lease.abort
 		if success {

@@ -150,7 +150,7 @@ func FuzzAssignments(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if strings.ContainsRune(a+b, 0) {
-			t.Skip()
+			return // no config var may have it
 		}
 		got, err := parseAssignments("A=" + shellQuote(a) + "\nB=" + shellQuote(b) + "\n")
 		if err != nil || !slices.Equal(got, []assignment{{"A", a}, {"B", b}}) {
