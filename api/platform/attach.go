@@ -55,6 +55,14 @@ func (p *Platform) claim(secret string) (awaited, bool) {
 	return a, ok
 }
 
+// AwaitsTerminal says whether the one-off dyno that waits under secret is to
+// have a terminal.
+func (p *Platform) AwaitsTerminal(secret string) bool {
+	p.attachMu.Lock()
+	defer p.attachMu.Unlock()
+	return p.awaiting[secret].tty
+}
+
 // Attach starts the one-off dyno that waits under secret and connects it to s
 // (whose TTY field is set from what RunDyno was asked). It returns when the dyno
 // ended. When ctx ends, the client is gone: the dyno gets SIGHUP's meaning,

@@ -35,6 +35,9 @@ func attach(c *call) error {
 		defer cancel() // the client has gone
 		readClient(ctx, conn, keys, resize)
 	}()
+	if c.server.platform.AwaitsTerminal(c.Param("secret")) {
+		firstSize(ctx, resize)
+	}
 	exit, err := c.server.platform.Attach(ctx, c.Param("secret"), dyno.Streams{
 		Stdin: stdin, Stdout: &messages{ctx: ctx, conn: conn}, Resize: resize,
 	})
@@ -55,6 +58,20 @@ func attach(c *call) error {
 		conn.Close(websocket.StatusNormalClosure, "")
 	}
 	return nil
+}
+
+// firstSize waits for the client's first size, so that a full-screen program
+// starts with it; a client that sends none waits half a second in vain.
+func firstSize(ctx context.Context, resize chan dyno.WindowSize) {
+	select {
+	case size := <-resize:
+		select {
+		case resize <- size:
+		default: // a newer one has come
+		}
+	case <-time.After(500 * time.Millisecond):
+	case <-ctx.Done():
+	}
 }
 
 // readClient passes what the client sends on until it has gone.
@@ -83,7 +100,10 @@ func readClient(ctx context.Context, conn *websocket.Conn, stdin *io.PipeWriter,
 			case <-resize:
 			default:
 			}
-			resize <- dyno.WindowSize{Rows: m.Resize.Rows, Cols: m.Resize.Cols}
+			select {
+			case resize <- dyno.WindowSize{Rows: m.Resize.Rows, Cols: m.Resize.Cols}:
+			default:
+			}
 		}
 	}
 }

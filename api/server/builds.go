@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"paas/api"
 	v3 "paas/api/v3"
@@ -17,6 +18,7 @@ func listBuilds(c *call) error {
 	for i, b := range all {
 		out[i] = c.renderBuild(c.app, b)
 	}
+	slices.Reverse(out) // oldest first, as list takes them: it keeps the order of equal times
 	return list(c, out, []string{"created_at", "id"}, func(b v3.Build, prop string) string {
 		if prop == "id" {
 			return b.ID
@@ -57,6 +59,7 @@ func listSlugs(c *call) error {
 	for i, s := range all {
 		out[i] = c.renderSlug(c.app, s)
 	}
+	slices.Reverse(out)
 	return list(c, out, []string{"created_at", "id"}, func(s v3.Slug, prop string) string {
 		if prop == "id" {
 			return s.ID

@@ -33,7 +33,8 @@ var status = map[api.ErrorID]int{
 // fail is echo's error handler: the one place where errors become answers.
 func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
-		return // a stream broke; its end says so
+		// A body that broke off must not look complete: cut the connection.
+		panic(http.ErrAbortHandler)
 	}
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
 		return // the client has gone

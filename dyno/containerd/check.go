@@ -15,7 +15,7 @@ import (
 )
 
 // Check implements dyno.Runtime: it tries what dynos need, and names all that
-// is missing at once.
+// is missing at once. The engine is asked only while Run is running.
 func (r *Runtime) Check(ctx context.Context) error {
 	errs := []error{
 		executables(r.o.CNIDir, "CNI plugin", "bridge", "host-local"),
@@ -33,6 +33,11 @@ func (r *Runtime) Check(ctx context.Context) error {
 	}
 	if len(findResolvers(resolvConfs).servers) == 0 {
 		r.o.Log.Warn("dynos cannot look up names: the host has no IPv4 name server but on loopback", "files", resolvConfs)
+	}
+	select {
+	case <-r.running:
+	default:
+		return nil // nobody has started the engine yet, and this is not to
 	}
 	_, err := r.client(ctx)
 	return err
