@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // cache keeps a directory per app: <dir>/<app>/{tree,saved,state.json}.
@@ -26,8 +27,8 @@ type cache struct {
 	grave    *grave
 	maxFiles int
 	mu       sync.Mutex
-	leases   map[string]*lease        // by app
-	saving   map[string]chan struct{} // by app; closed when saved has been made
+	leases   map[string]*lease  // by app
+	saving   map[string]*saving // by app
 
 	ctx  context.Context // of the background
 	stop context.CancelFunc
@@ -35,10 +36,20 @@ type cache struct {
 }
 
 func newCache(dir string, g *grave, maxFiles int) *cache {
-	c := &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}, saving: map[string]chan struct{}{}}
+	c := &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}, saving: map[string]*saving{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
+
+// saving is the making of saved in the background.
+type saving struct {
+	hurry func()        // begin at once; may be called often
+	done  chan struct{} // closed at its end
+}
+
+// saveDelay keeps the background out of the way of the release that follows a
+// build.
+const saveDelay = 3 * time.Second
 
 // close gives up what is done in the background; the next build does it then.
 func (c *cache) close() {
@@ -49,13 +60,14 @@ func (c *cache) close() {
 // settled waits until nothing is done in the background for an app.
 func (c *cache) settled(ctx context.Context, app string) error {
 	c.mu.Lock()
-	saving := c.saving[app]
+	s := c.saving[app]
 	c.mu.Unlock()
-	if saving == nil {
+	if s == nil {
 		return nil
 	}
+	s.hurry()
 	select {
-	case <-saving:
+	case <-s.done:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -258,15 +270,21 @@ func (l *lease) end(keep func() error) error {
 
 // saveLater makes saved for the next build in the background. c.mu is held.
 func (l *lease) saveLater() {
-	done := make(chan struct{})
-	l.c.saving[l.app] = done
+	begin, hurry := context.WithCancel(l.c.ctx)
+	s := &saving{hurry: hurry, done: make(chan struct{})}
+	l.c.saving[l.app] = s
 	l.c.work.Go(func() {
 		defer func() {
+			hurry()
 			l.c.mu.Lock()
 			defer l.c.mu.Unlock()
 			delete(l.c.saving, l.app)
-			close(done)
+			close(s.done)
 		}()
+		select {
+		case <-time.After(saveDelay):
+		case <-begin.Done():
+		}
 		next := &lease{c: l.c, app: l.app, stack: l.stack}
 		if next.recover() == nil && next.saved == "" && !next.tried {
 			// A failure leaves it to the next build, which reports it.

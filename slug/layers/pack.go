@@ -38,7 +38,7 @@ func (s *Store) pack(ctx context.Context, tree string, o Options) (slug.Layer, e
 	}
 	defer w.Abort()
 	limited := &sizeLimit{w: w, max: o.MaxBlob}
-	enc, err := zstd.NewWriter(limited, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false))
+	enc, err := zstd.NewWriter(limited, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return slug.Layer{}, fmt.Errorf("cannot pack layer: %w", err)
 	}
