@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // cache keeps a directory per app: <dir>/<app>/{tree,saved,state.json}.
@@ -28,7 +30,7 @@ type cache struct {
 	maxFiles int
 	mu       sync.Mutex
 	leases   map[string]*lease  // by app
-	saving   map[string]*saving // by app
+	saving   map[string]chan struct{} // by app; closed when saved has been made
 
 	ctx  context.Context // of the background
 	stop context.CancelFunc
@@ -36,20 +38,10 @@ type cache struct {
 }
 
 func newCache(dir string, g *grave, maxFiles int) *cache {
-	c := &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}, saving: map[string]*saving{}}
+	c := &cache{dir: dir, grave: g, maxFiles: maxFiles, leases: map[string]*lease{}, saving: map[string]chan struct{}{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
-
-// saving is the making of saved in the background.
-type saving struct {
-	hurry func()        // begin at once; may be called often
-	done  chan struct{} // closed at its end
-}
-
-// saveDelay keeps the background out of the way of the release that follows a
-// build.
-const saveDelay = 3 * time.Second
 
 // close gives up what is done in the background; the next build does it then.
 func (c *cache) close() {
@@ -60,14 +52,13 @@ func (c *cache) close() {
 // settled waits until nothing is done in the background for an app.
 func (c *cache) settled(ctx context.Context, app string) error {
 	c.mu.Lock()
-	s := c.saving[app]
+	saving := c.saving[app]
 	c.mu.Unlock()
-	if s == nil {
+	if saving == nil {
 		return nil
 	}
-	s.hurry()
 	select {
-	case <-s.done:
+	case <-saving:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -268,22 +259,25 @@ func (l *lease) end(keep func() error) error {
 	return err
 }
 
+// lowPriority is the nice value of work in the background.
+const lowPriority = 15
+
 // saveLater makes saved for the next build in the background. c.mu is held.
 func (l *lease) saveLater() {
-	begin, hurry := context.WithCancel(l.c.ctx)
-	s := &saving{hurry: hurry, done: make(chan struct{})}
-	l.c.saving[l.app] = s
+	done := make(chan struct{})
+	l.c.saving[l.app] = done
 	l.c.work.Go(func() {
 		defer func() {
-			hurry()
 			l.c.mu.Lock()
 			defer l.c.mu.Unlock()
 			delete(l.c.saving, l.app)
-			close(s.done)
+			close(done)
 		}()
-		select {
-		case <-time.After(saveDelay):
-		case <-begin.Done():
+		// The release of the build starts its dynos just now: they come first.
+		// The thread ends with this function, since it is not unlocked.
+		runtime.LockOSThread()
+		if err := unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowPriority); err != nil {
+			l.c.grave.log.Debug("cannot lower priority", "err", err)
 		}
 		next := &lease{c: l.c, app: l.app, stack: l.stack}
 		if next.recover() == nil && next.saved == "" && !next.tried {
