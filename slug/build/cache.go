@@ -29,7 +29,7 @@ type cache struct {
 	grave    *grave
 	maxFiles int
 	mu       sync.Mutex
-	leases   map[string]*lease  // by app
+	leases   map[string]*lease        // by app
 	saving   map[string]chan struct{} // by app; closed when saved has been made
 
 	ctx  context.Context // of the background
