@@ -68,6 +68,8 @@ func (p *Platform) createApp(ctx context.Context, who auth.Principal, r AppReque
 	}
 	p.event(app.ID, "Initial release by user "+who.Account.Email)
 	p.event(app.ID, "Release v1 created by user "+who.Account.Email)
+	ctx, cancel := afterCommit(ctx)
+	defer cancel()
 	return app, p.publish(ctx)
 }
 
@@ -143,18 +145,18 @@ func (p *Platform) UpdateApp(ctx context.Context, who auth.Principal, app api.Ap
 	if before.Stack != app.Stack {
 		p.event(app.ID, fmt.Sprintf("Stack changed from %s to %s by user %s", before.Stack, app.Stack, who.Account.Email))
 	}
+	ctx, cancel := afterCommit(ctx)
+	defer cancel()
 	return app, p.publish(ctx)
 }
 
 // DestroyApp stops everything of an app and deletes all that it had. Slug
 // bytes that no other app names go with the next collection.
 func (p *Platform) DestroyApp(ctx context.Context, app api.App) error {
-	p.cancelBuilds(ctx, app.ID)
 	unlock, err := p.lockReleases(ctx, app.ID)
 	if err != nil {
 		return err
 	}
-	defer unlock()
 	var outputs []string
 	err = p.Store.Update(ctx, func(tx store.Tx) error {
 		builds, err := tx.Builds(app.ID, 0)
@@ -175,11 +177,19 @@ func (p *Platform) DestroyApp(ctx context.Context, app api.App) error {
 		}
 		return tx.DeleteApp(app.ID)
 	})
+	unlock() // a build that waits to be released finds no app
 	if err != nil {
 		return fold(err, "app")
 	}
-	// From here on the app is gone; what is left of it is cleaned as far as
-	// possible, and the rest is said in the log.
+	// From here on the app is gone, and nothing new of it can begin; what is
+	// left of it is cleaned as far as possible, and the rest is said in the log.
+	ctx, cancel := afterCommit(ctx)
+	defer cancel()
+	p.dropAwaiting(app.ID)
+	p.endBuilds(ctx, app.ID)
+	p.mu.Lock()
+	delete(p.apps, app.ID)
+	p.mu.Unlock()
 	errs := []error{p.publish(ctx), p.Scheduler.Remove(ctx, app.ID), p.Logs.Delete(app.ID), p.Repos.Delete(app.ID), p.Builder.PurgeCache(ctx, app.ID)}
 	for _, id := range outputs {
 		errs = append(errs, p.Outputs.Delete(id))

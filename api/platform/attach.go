@@ -55,6 +55,18 @@ func (p *Platform) claim(secret string) (awaited, bool) {
 	return a, ok
 }
 
+// dropAwaiting forgets the one-off dynos of a destroyed app.
+func (p *Platform) dropAwaiting(appID string) {
+	p.attachMu.Lock()
+	defer p.attachMu.Unlock()
+	for secret, a := range p.awaiting {
+		if a.oneOff.AppID == appID {
+			a.late.Stop()
+			delete(p.awaiting, secret)
+		}
+	}
+}
+
 // AwaitsTerminal says whether the one-off dyno that waits under secret is to
 // have a terminal.
 func (p *Platform) AwaitsTerminal(secret string) bool {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"strings"
 	"time"
 
 	"paas/api"
@@ -31,11 +33,25 @@ type Deploy struct {
 // errBuildCancelled is the cause of a build's end when somebody cancelled it.
 var errBuildCancelled = api.Errorf(api.Conflict, "Build cancelled.")
 
+// runningBuild is a build that has not ended.
+type runningBuild struct {
+	appID string
+	// cancel is nil once the build is being released, which cannot be
+	// cancelled. Guarded by Platform.mu.
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
+}
+
 // Deploy builds a source, releases the slug and returns when the release is
 // current. On any error nothing has changed for those who use the app, and
-// Output has had an explanation.
+// Output, if it has had anything, has had an explanation too.
 func (p *Platform) Deploy(ctx context.Context, d Deploy) (api.Release, error) {
-	build, output, err := p.beginBuild(ctx, d)
+	id := newID()
+	// It does not end with ctx: a dropped client must not leave a release
+	// half-made.
+	ctx, end := p.trackBuild(context.WithoutCancel(ctx), id, d.App.ID)
+	defer end()
+	build, output, err := p.beginBuild(ctx, id, d)
 	if err != nil {
 		return api.Release{}, err
 	}
@@ -50,12 +66,37 @@ func (p *Platform) Deploy(ctx context.Context, d Deploy) (api.Release, error) {
 	return r, nil
 }
 
+// trackBuild makes it known that a build runs, until end is called. The
+// returned context ends when the build is cancelled, or the platform stops.
+func (p *Platform) trackBuild(ctx context.Context, id, appID string) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(p.ctx, func() { cancel(errStopping) })
+	if p.ctx.Err() != nil {
+		cancel(errStopping) // now, not soon
+	}
+	b := &runningBuild{appID: appID, cancel: cancel, ended: make(chan struct{})}
+	p.mu.Lock()
+	p.builds[id] = b
+	p.mu.Unlock()
+	return ctx, func() {
+		p.mu.Lock()
+		delete(p.builds, id)
+		p.mu.Unlock()
+		stop()
+		cancel(nil)
+		close(b.ended)
+	}
+}
+
 // beginBuild takes the lock of the app's deploys: its one pending build.
-func (p *Platform) beginBuild(ctx context.Context, d Deploy) (api.Build, *Output, error) {
+func (p *Platform) beginBuild(ctx context.Context, id string, d Deploy) (api.Build, *Output, error) {
+	if ctx.Err() != nil {
+		return api.Build{}, nil, context.Cause(ctx)
+	}
 	now := p.Now()
 	rev := d.Source.Revision()
 	b := api.Build{
-		ID: newID(), AppID: d.App.ID, Status: api.Pending, Commit: rev.Commit, Stack: d.App.Stack,
+		ID: id, AppID: d.App.ID, Status: api.Pending, Commit: rev.Commit, Stack: d.App.Stack,
 		Buildpacks: d.App.Buildpacks, AuthorID: d.Who.Account.ID, AuthorEmail: d.Who.Account.Email, CreatedAt: now, UpdatedAt: now,
 	}
 	output, err := p.Outputs.Create(b.ID)
@@ -71,54 +112,45 @@ func (p *Platform) beginBuild(ctx context.Context, d Deploy) (api.Build, *Output
 		if conflicts(err, store.RulePendingBuild) {
 			return api.Build{}, nil, api.Errorf(api.Conflict, "Another build of %s is in progress. Wait for it, or cancel it: paas builds:cancel -a %s", d.App.Name, d.App.Name)
 		}
-		return api.Build{}, nil, err
+		return api.Build{}, nil, fold(err, "app")
 	}
 	p.event(d.App.ID, "Build started by user "+d.Who.Account.Email)
 	return b, output, nil
 }
 
-// buildAndRelease does not end with ctx: a dropped client must not leave a
-// release half-made.
 func (p *Platform) buildAndRelease(ctx context.Context, d Deploy, b api.Build) (api.Release, error) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	p.mu.Lock()
-	p.builds[b.ID] = cancel
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		delete(p.builds, b.ID)
-		p.mu.Unlock()
-	}()
-	stop := context.AfterFunc(p.ctx, func() { cancel(errStopping) })
-	defer stop()
-	built := make(chan struct{})
+	built, watching := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(watching)
 		select {
 		case <-d.Abandoned:
-			cancel(errBuildCancelled)
+			p.cancelBuild(b.ID)
 		case <-built:
 		}
 	}()
-	s, err := p.build(ctx, d, b)
+	s, config, err := p.build(ctx, d, b)
 	close(built)
+	<-watching
+	// From here on it cannot be cancelled; and who has cancelled it before was
+	// told that it is.
+	p.mu.Lock()
+	p.builds[b.ID].cancel = nil
+	p.mu.Unlock()
+	if ctx.Err() != nil {
+		return api.Release{}, context.Cause(ctx) // what broke then, broke because of it
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx) // what broke then, broke because of it
-		}
 		return api.Release{}, err
 	}
-	p.mu.Lock()
-	delete(p.builds, b.ID) // from here on it cannot be cancelled
-	p.mu.Unlock()
-	return p.release(context.WithoutCancel(ctx), d, b, s)
+	return p.release(context.WithoutCancel(ctx), d, b, s, config)
 }
 
-// build makes the slug and its record.
-func (p *Platform) build(ctx context.Context, d Deploy, b api.Build) (api.Slug, error) {
+// build makes the slug and its record. The config vars are those that its
+// buildpacks suggest for a new app.
+func (p *Platform) build(ctx context.Context, d Deploy, b api.Build) (api.Slug, api.ConfigVars, error) {
 	config, err := p.Config(ctx, d.App)
 	if err != nil {
-		return api.Slug{}, err
+		return api.Slug{}, nil, p.explain(d, err)
 	}
 	result, err := p.Builder.Build(ctx, slug.BuildRequest{
 		BuildID: b.ID, AppID: d.App.ID, AppName: d.App.Name, Source: d.Source, Stack: d.App.Stack,
@@ -132,28 +164,41 @@ func (p *Platform) build(ctx context.Context, d Deploy, b api.Build) (api.Slug, 
 		},
 	})
 	if err != nil || result.Reused {
-		return result.Slug, err
+		return result.Slug, result.Config, err
 	}
 	s := result.Slug
 	s.ID, s.AppID, s.AuthorID, s.CreatedAt = newID(), d.App.ID, d.Who.Account.ID, p.Now()
-	return s, p.Store.Update(ctx, func(tx store.Tx) error { return tx.CreateSlug(s) })
+	err = p.Store.Update(ctx, func(tx store.Tx) error { return tx.CreateSlug(s) })
+	return s, result.Config, p.explain(d, fold(err, "app"))
+}
+
+// explain tells the pusher of an error that nobody else explains. Those that
+// are not for users are endBuild's to tell.
+func (p *Platform) explain(d Deploy, err error) error {
+	if err != nil && api.IDOf(err) != api.Internal {
+		fmt.Fprintf(d.Output, " !     %s\n", Reason(err))
+	}
+	return err
 }
 
 // release makes the release of a new slug and waits until it is current.
-func (p *Platform) release(ctx context.Context, d Deploy, b api.Build, s api.Slug) (api.Release, error) {
+func (p *Platform) release(ctx context.Context, d Deploy, b api.Build, s api.Slug, suggested api.ConfigVars) (api.Release, error) {
 	unlock, err := p.lockReleases(ctx, d.App.ID)
 	if err != nil {
-		return api.Release{}, err
+		return api.Release{}, p.explain(d, err)
 	}
 	started := p.Now()
 	commit := d.Source.Revision().Commit
-	r, err := p.createRelease(ctx, d.App.ID, d.Who, func(tx store.Tx, _ api.Release) (releaseDraft, error) {
+	r, err := p.createRelease(ctx, d.App.ID, d.Who, func(tx store.Tx, current api.Release) (releaseDraft, error) {
 		config, err := latestConfig(tx, d.App.ID)
+		if current.SlugID == "" {
+			config = withSuggested(config, suggested)
+		}
 		return releaseDraft{slugID: s.ID, config: config, description: "Deploy " + short(commit, s.Digest)}, err
 	})
 	if err != nil {
 		unlock()
-		return api.Release{}, err
+		return api.Release{}, p.explain(d, err)
 	}
 	fmt.Fprint(d.Output, "-----> Launching...\n")
 	var phase io.Writer
@@ -162,13 +207,13 @@ func (p *Platform) release(ctx context.Context, d Deploy, b api.Build, s api.Slu
 		phase = d.Output
 	}
 	p.event(d.App.ID, r.Description+" by user "+d.Who.Account.Email)
-	if err := <-p.rollOut(r, phase, unlock); err != nil {
+	b.SlugID, b.Buildpacks = s.ID, s.Buildpacks
+	if err := <-p.rollOut(rollout{Release: r, build: &b, out: phase}, unlock); err != nil {
 		p.explainRollout(ctx, d, r, started, err)
 		return api.Release{}, err
 	}
-	b.Status, b.SlugID, b.ReleaseID, b.Buildpacks, b.UpdatedAt = api.Succeeded, s.ID, r.ID, s.Buildpacks, p.Now()
-	if err := p.Store.Update(ctx, func(tx store.Tx) error { return tx.UpdateBuild(b) }); err != nil {
-		return api.Release{}, err
+	if r.OutputID != "" {
+		fmt.Fprint(d.Output, "\nWaiting for release.... done.\n")
 	}
 	p.event(d.App.ID, "Build succeeded")
 	r.Status = api.Succeeded
@@ -178,8 +223,8 @@ func (p *Platform) release(ctx context.Context, d Deploy, b api.Build, s api.Slu
 // explainRollout tells the pusher why a release did not come up, with the last
 // lines its dynos printed.
 func (p *Platform) explainRollout(ctx context.Context, d Deploy, r api.Release, since time.Time, err error) {
-	if r.OutputID != "" && api.IDOf(err) != api.Internal {
-		fmt.Fprint(d.Output, "\n")
+	if r.OutputID != "" {
+		fmt.Fprint(d.Output, "\nWaiting for release.... failed.\n")
 	}
 	fmt.Fprintf(d.Output, " !     Release v%d failed: %s\n", r.Version, Reason(err))
 	var rollout *dyno.RolloutError
@@ -194,13 +239,32 @@ func (p *Platform) explainRollout(ctx context.Context, d Deploy, r api.Release, 
 	fmt.Fprint(d.Output, " !     The release before it is still current and was not touched. Mend the cause and push again.\n")
 }
 
+// withSuggested adds what is not set yet of the config vars that buildpacks of
+// an older kind bring along, for an app's first release.
+func withSuggested(config, suggested api.ConfigVars) api.ConfigVars {
+	all := maps.Clone(suggested)
+	maps.DeleteFunc(all, func(key, value string) bool {
+		return api.CheckConfigKey(key) != nil || strings.ContainsRune(value, 0)
+	})
+	if all == nil {
+		return config
+	}
+	maps.Copy(all, config)
+	if all.Bytes() > api.MaxConfigBytes {
+		return config
+	}
+	return all
+}
+
 // endBuild records a failure.
 func (p *Platform) endBuild(d Deploy, b api.Build, cause error) {
 	b.Status, b.Reason, b.UpdatedAt = api.Failed, Reason(cause), p.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := p.Store.Update(ctx, func(tx store.Tx) error { return tx.UpdateBuild(b) }); err != nil {
-		p.Log.Error("cannot record a failed build", "app", d.App.Name, "err", err)
+	err := p.Store.Update(ctx, func(tx store.Tx) error { return tx.UpdateBuild(b) })
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // not found: the app was destroyed
+		// The record is left pending; CancelBuild mends that.
+		p.Log.Error("cannot record a failed build", "app", d.App.Name, "build", b.ID, "err", err)
 	}
 	if api.IDOf(cause) == api.Internal {
 		p.Log.Error("build failed", "app", d.App.Name, "build", b.ID, "err", cause)
@@ -215,9 +279,6 @@ func Reason(err error) string {
 	var known *api.Error
 	if errors.As(err, &known) {
 		return known.Message
-	}
-	if errors.Is(err, errStopping) {
-		return "The platform is being restarted. Push again."
 	}
 	return "Internal error"
 }
@@ -243,20 +304,39 @@ func (p *Platform) Build(ctx context.Context, app api.App, id string) (b api.Bui
 }
 
 // CancelBuild cancels a build that still runs; once its release is being
-// rolled out it is too late.
+// rolled out it is too late. A record that was left pending, because its end
+// could not be stored, is ended here.
 func (p *Platform) CancelBuild(ctx context.Context, app api.App, id string) (api.Build, error) {
 	b, err := p.Build(ctx, app, id)
 	if err != nil {
 		return b, err
 	}
-	p.mu.Lock()
-	cancel, running := p.builds[id]
-	p.mu.Unlock()
-	if !running {
+	switch running, cancelled := p.cancelBuild(id); {
+	case cancelled:
+		return b, nil
+	case running || b.Status != api.Pending:
 		return b, api.Errorf(api.Conflict, "Build %s cannot be cancelled: it %s.", id, buildWord(b.Status))
 	}
-	cancel(errBuildCancelled)
-	return b, nil
+	err = p.Store.Update(ctx, func(tx store.Tx) (err error) {
+		// It may have ended since it was read.
+		if b, err = tx.Build(id); err != nil || b.Status != api.Pending {
+			return err
+		}
+		b.Status, b.Reason, b.UpdatedAt = api.Failed, errBuildCancelled.Message, p.Now()
+		return tx.UpdateBuild(b)
+	})
+	return b, fold(err, "build")
+}
+
+func (p *Platform) cancelBuild(id string) (running, cancelled bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, running := p.builds[id]
+	if !running || b.cancel == nil {
+		return running, false
+	}
+	b.cancel(errBuildCancelled)
+	return true, true
 }
 
 func buildWord(s api.Status) string {
@@ -269,15 +349,26 @@ func buildWord(s api.Status) string {
 	return "has failed"
 }
 
-func (p *Platform) cancelBuilds(ctx context.Context, appID string) {
-	builds, err := p.Builds(ctx, api.App{ID: appID}, 1)
-	if err != nil || len(builds) == 0 {
-		return
-	}
+// endBuilds cancels the builds of an app and waits until they have ended.
+func (p *Platform) endBuilds(ctx context.Context, appID string) {
+	var ended []chan struct{}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if cancel, ok := p.builds[builds[0].ID]; ok {
-		cancel(errBuildCancelled)
+	for _, b := range p.builds {
+		if b.appID != appID {
+			continue
+		}
+		if b.cancel != nil {
+			b.cancel(errBuildCancelled)
+		}
+		ended = append(ended, b.ended)
+	}
+	p.mu.Unlock()
+	for _, e := range ended {
+		select {
+		case <-e:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

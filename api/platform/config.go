@@ -53,6 +53,15 @@ func (p *Platform) SetConfig(ctx context.Context, who auth.Principal, app api.Ap
 			return releaseDraft{}, err
 		}
 		config, set, removed = applyConfig(before, changes)
+		if len(set)+len(removed) == 0 {
+			// What failed to take effect is set already, but does not run: to set
+			// it again is to try again.
+			running, err := tx.ReleaseConfig(current.ID)
+			if err != nil {
+				return releaseDraft{}, err
+			}
+			_, set, removed = applyConfig(running, changes)
+		}
 		if config.Bytes() > api.MaxConfigBytes {
 			return releaseDraft{}, api.Errorf(api.InvalidParams, "Config vars are too large: names and values may have %d kB together.", api.MaxConfigBytes>>10)
 		}
@@ -69,7 +78,7 @@ func (p *Platform) SetConfig(ctx context.Context, who auth.Principal, app api.Ap
 		return nil, err
 	}
 	p.event(app.ID, r.Description+" by user "+who.Account.Email)
-	p.rollOut(r, nil, unlock)
+	p.rollOut(rollout{Release: r}, unlock)
 	return config, nil
 }
 

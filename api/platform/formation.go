@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -131,10 +132,9 @@ func (p *Platform) Scale(ctx context.Context, who auth.Principal, app api.App, u
 	p.event(app.ID, fmt.Sprintf("Scaled to %s by user %s", strings.Join(words, " "), who.Account.Email))
 	// The router first learns that an app has no web dynos wanted, then they
 	// are stopped; the other way round it would hold requests for nothing.
-	if err := p.publish(ctx); err != nil {
-		return changed, err
-	}
-	return changed, p.apply(ctx, app.ID)
+	ctx, cancel := afterCommit(ctx)
+	defer cancel()
+	return changed, errors.Join(p.publish(ctx), p.apply(ctx, app.ID))
 }
 
 func newQuantity(now int, change string) (int, error) {

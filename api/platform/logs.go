@@ -57,7 +57,8 @@ type LogSessionRequest struct {
 }
 
 // CreateLogSession makes a capability to read app's log. It can be opened for
-// the first time within five minutes, and again as long as paasd runs.
+// the first time within five minutes, and again for two hours at least, unless
+// very many are made.
 func (p *Platform) CreateLogSession(app api.App, f LogFilter, follow bool) (LogSessionRequest, error) {
 	if f.Lines < 0 {
 		return LogSessionRequest{}, api.Errorf(api.InvalidParams, "lines must not be negative.")
@@ -72,11 +73,24 @@ func (p *Platform) CreateLogSession(app api.App, f LogFilter, follow bool) (LogS
 			delete(p.sessions, id)
 		}
 	}
-	if len(p.sessions) >= maxLogSessions {
+	if len(p.sessions) >= maxLogSessions && !p.dropOldestSession() {
 		return LogSessionRequest{}, api.Errorf(api.RateLimit, "Too many log sessions are open. Try again in some minutes.")
 	}
 	p.sessions[s.ID] = s
 	return s, nil
+}
+
+// dropOldestSession makes room by forgetting the session that was opened and
+// is the oldest; who reads it reads on, but cannot come back. p.logMu is held.
+func (p *Platform) dropOldestSession() bool {
+	oldest := ""
+	for id, s := range p.sessions {
+		if s.used && (oldest == "" || s.Created.Before(p.sessions[oldest].Created)) {
+			oldest = id
+		}
+	}
+	delete(p.sessions, oldest)
+	return oldest != ""
 }
 
 // OpenLogSession starts reading. after, when not 0, resumes behind that line.

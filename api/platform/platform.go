@@ -24,11 +24,11 @@ package platform
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"paas/api"
 	"paas/api/auth"
 	"paas/api/store"
 	"paas/dyno"
@@ -80,10 +80,12 @@ type Platform struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 
-	mu     sync.Mutex
-	apps   map[string]*appState
-	builds map[string]context.CancelCauseFunc // running builds by id
+	mu       sync.Mutex
+	apps     map[string]*appState
+	builds   map[string]*runningBuild // by id
+	stopping bool                     // nothing more is begun in the background
 
+	started    bool // Start was called
 	publishing sync.Mutex
 	attachments
 	logSessions
@@ -91,14 +93,14 @@ type Platform struct {
 
 // New makes a Platform; nothing runs until Run.
 func New(o Options) *Platform {
-	p := &Platform{Options: o, apps: map[string]*appState{}, builds: map[string]context.CancelCauseFunc{}}
+	p := &Platform{Options: o, apps: map[string]*appState{}, builds: map[string]*runningBuild{}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.attachments.init()
 	p.logSessions.init()
 	return p
 }
 
-var errStopping = errors.New("the platform is stopping")
+var errStopping = api.Errorf(api.Unavailable, "The platform is being restarted. Push again.")
 
 // reconcileEvery is the period of the full pass that heals whatever a lost
 // call or a bug has left behind. It is a safety net: everything that matters
@@ -110,19 +112,34 @@ const reconcileEvery = 10 * time.Minute
 // background has ended. Dynos keep running.
 func (p *Platform) Run(ctx context.Context) error {
 	defer func() {
+		p.mu.Lock()
+		p.stopping = true
+		p.mu.Unlock()
 		p.cancel(errStopping)
 		p.wg.Wait()
 	}()
-	if err := p.recover(ctx); err != nil {
+	// Before the first table with dynos in it is made: what changes meanwhile
+	// makes another one.
+	dynos := p.Scheduler.Watch(ctx)
+	if !p.started {
+		if err := p.Start(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+	// One app that cannot be applied must not keep the others down; it is
+	// tried again with the next full pass.
+	if err := p.reconcile(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return err
+		p.Log.Error("cannot reconcile", "err", err)
 	}
 	if p.Settled != nil {
 		p.Settled()
 	}
-	dynos := p.Scheduler.Watch(ctx)
 	tick := time.NewTicker(reconcileEvery)
 	defer tick.Stop()
 	for {
@@ -142,17 +159,34 @@ func (p *Platform) Run(ctx context.Context) error {
 	}
 }
 
-// Start makes Run's first routing table without waiting for anything, so that
-// a router that listens already holds requests instead of refusing them.
-func (p *Platform) Start(ctx context.Context) error { return p.publish(ctx) }
+// Start fails what was under way when the last run ended and makes the first
+// routing table, without waiting for anything: a router that listens already
+// then holds requests instead of refusing them. It is called before any other
+// use case, which could else be taken for a leftover; Run makes up for it.
+func (p *Platform) Start(ctx context.Context) error {
+	p.started = true
+	if err := p.recover(ctx); err != nil {
+		return err
+	}
+	return p.publish(ctx)
+}
 
-// background runs fn until it returns or the platform stops.
+// background runs fn until it returns or the platform stops. If it has stopped
+// already, fn is called all the same, with a context that has ended.
 func (p *Platform) background(fn func(ctx context.Context)) {
-	p.wg.Add(1)
-	go func() {
-		defer p.wg.Done()
-		fn(p.ctx)
-	}()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopping {
+		go fn(p.ctx)
+		return
+	}
+	p.wg.Go(func() { fn(p.ctx) })
+}
+
+// afterCommit is the context for what has to follow a change in the database:
+// a client that leaves at that moment must not leave it half in effect.
+func afterCommit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 }
 
 // appState is what is held in memory about one app; none of it matters after

@@ -131,7 +131,7 @@ func TestReleasePhase(t *testing.T) {
 	w := newWorld(t)
 	app := w.app("shop")
 	_, out, err := w.push(app, commitA, web, "release: echo migrating")
-	if err != nil || !strings.Contains(out, "migrating\n") || !strings.Contains(out, "Release command declared") {
+	if err != nil || !strings.Contains(out, "migrating\n") || !strings.Contains(out, "Release command declared") || !strings.Contains(out, "Waiting for release.... done.") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	_, out, err = w.push(app, commitB, web, "release: echo half-way; exit 4")

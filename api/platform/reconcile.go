@@ -13,8 +13,8 @@ import (
 	"paas/router"
 )
 
-// recover makes the state after a start consistent: what was under way when
-// paasd died has failed, and every app's manifest is applied.
+// recover makes the database consistent after a start: what was under way when
+// paasd died has failed.
 func (p *Platform) recover(ctx context.Context) error {
 	now := p.Now()
 	var builds []api.Build
@@ -49,7 +49,7 @@ func (p *Platform) recover(ctx context.Context) error {
 	for _, r := range releases {
 		p.event(r.AppID, fmt.Sprintf("Release v%d failed: the platform was restarted", r.Version))
 	}
-	return p.reconcile(ctx)
+	return nil
 }
 
 // reconcile tells the scheduler and the router everything again.
@@ -160,7 +160,8 @@ func (p *Platform) schedulable(tx store.Tx, app api.App, r api.Release) (dyno.Re
 
 // environment adds to the config vars what Heroku's feature
 // runtime-dyno-metadata does (Dev Center: "Dyno Metadata"). A config var of
-// the same name wins, as there.
+// the same name wins, as there. Descriptions are cut: no program can be started
+// with a variable of more than 128 kB.
 func (p *Platform) environment(app api.App, r api.Release, s api.Slug, config api.ConfigVars) api.ConfigVars {
 	env := api.ConfigVars{
 		"HEROKU_APP_ID":                  app.ID,
@@ -169,9 +170,9 @@ func (p *Platform) environment(app api.App, r api.Release, s api.Slug, config ap
 		"HEROKU_RELEASE_CREATED_AT":      r.CreatedAt.UTC().Format(time.RFC3339),
 		"HEROKU_RELEASE_VERSION":         fmt.Sprintf("v%d", r.Version),
 		"HEROKU_SLUG_COMMIT":             s.Commit,
-		"HEROKU_SLUG_DESCRIPTION":        r.Description,
+		"HEROKU_SLUG_DESCRIPTION":        r.Description[:min(len(r.Description), maxDescription)],
 		"HEROKU_BUILD_COMMIT":            s.Commit,
-		"HEROKU_BUILD_DESCRIPTION":       s.CommitDescription,
+		"HEROKU_BUILD_DESCRIPTION":       s.CommitDescription[:min(len(s.CommitDescription), maxDescription)],
 	}
 	maps.Copy(env, config)
 	return env

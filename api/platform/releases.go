@@ -96,7 +96,7 @@ func (p *Platform) Rollback(ctx context.Context, who auth.Principal, app api.App
 		return api.Release{}, err
 	}
 	p.event(app.ID, r.Description+" by user "+who.Account.Email)
-	p.rollOut(r, nil, unlock)
+	p.rollOut(rollout{Release: r}, unlock)
 	return r, nil
 }
 
@@ -123,8 +123,14 @@ func whyNot(r api.Release) string {
 	return "failed"
 }
 
+// maxDescription bounds what becomes a part of every dyno's environment.
+const maxDescription = 1000
+
 // ReleaseSlug makes a release of a slug that the app has already.
 func (p *Platform) ReleaseSlug(ctx context.Context, who auth.Principal, app api.App, slugID, description string) (api.Release, error) {
+	if len(description) > maxDescription {
+		return api.Release{}, api.Errorf(api.InvalidParams, "A release's description may have %d bytes at most.", maxDescription)
+	}
 	unlock, err := p.lockReleases(ctx, app.ID)
 	if err != nil {
 		return api.Release{}, err
@@ -145,7 +151,7 @@ func (p *Platform) ReleaseSlug(ctx context.Context, who auth.Principal, app api.
 		return api.Release{}, err
 	}
 	p.event(app.ID, r.Description+" by user "+who.Account.Email)
-	p.rollOut(r, nil, unlock)
+	p.rollOut(rollout{Release: r}, unlock)
 	return r, nil
 }
 

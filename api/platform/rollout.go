@@ -28,25 +28,33 @@ import (
 // once it is started (R10); the rest is for waiting in the start queue.
 const readyTimeout = 5 * time.Minute
 
+// rollout is a release on its way.
+type rollout struct {
+	api.Release
+	// build, when set, is what made the slug. It succeeds in the same
+	// transaction in which the release becomes current.
+	build *api.Build
+	out   io.Writer // gets what the release phase prints; nil = nobody waits
+}
+
 // rollOut runs the rollout of r in the background and gives the release lock
-// back when it has ended. What its release phase prints goes to out too, when
-// that is not nil. The channel gets the outcome.
-func (p *Platform) rollOut(r api.Release, out io.Writer, unlock func()) <-chan error {
+// back when it has ended. The channel gets the outcome.
+func (p *Platform) rollOut(r rollout, unlock func()) <-chan error {
 	done := make(chan error, 1)
 	p.background(func(ctx context.Context) {
 		defer unlock()
-		err := p.tryRollOut(ctx, r, out)
+		err := p.tryRollOut(ctx, r)
 		if err != nil {
-			err = p.failRelease(ctx, r, err)
+			err = p.failRelease(ctx, r.Release, err)
 		}
 		done <- err
 	})
 	return done
 }
 
-func (p *Platform) tryRollOut(ctx context.Context, r api.Release, out io.Writer) error {
+func (p *Platform) tryRollOut(ctx context.Context, r rollout) error {
 	if r.OutputID != "" {
-		if err := p.releasePhase(ctx, r, out); err != nil {
+		if err := p.releasePhase(ctx, r.Release, r.out); err != nil {
 			return err
 		}
 	}
@@ -72,7 +80,7 @@ func (p *Platform) tryRollOut(ctx context.Context, r api.Release, out io.Writer)
 
 // activate is the commit point. The router shifts before the old dynos are
 // told to stop, so at no time is there nowhere to send a request to.
-func (p *Platform) activate(ctx context.Context, r api.Release) error {
+func (p *Platform) activate(ctx context.Context, r rollout) error {
 	now := p.Now()
 	r.Status, r.UpdatedAt = api.Succeeded, now
 	err := p.Store.Update(ctx, func(tx store.Tx) error {
@@ -84,7 +92,14 @@ func (p *Platform) activate(ctx context.Context, r api.Release) error {
 		if err := tx.UpdateApp(app); err != nil {
 			return err
 		}
-		return tx.UpdateRelease(r)
+		if r.build != nil {
+			b := *r.build
+			b.Status, b.ReleaseID, b.UpdatedAt = api.Succeeded, r.ID, now
+			if err := tx.UpdateBuild(b); err != nil {
+				return err
+			}
+		}
+		return tx.UpdateRelease(r.Release)
 	})
 	if err != nil {
 		return err
@@ -112,7 +127,8 @@ func (p *Platform) failRelease(ctx context.Context, r api.Release, cause error) 
 	}
 	r.Status, r.UpdatedAt = api.Failed, p.Now()
 	if err := p.Store.Update(ctx, func(tx store.Tx) error { return tx.UpdateRelease(r) }); err != nil {
-		return errors.Join(cause, err)
+		// It looks pending until the next start, and keeps nobody waiting.
+		p.Log.Error("cannot record a failed release", "app", r.AppID, "version", r.Version, "err", err)
 	}
 	reason := "internal error"
 	var known *api.Error

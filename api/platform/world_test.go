@@ -34,6 +34,7 @@ type world struct {
 	t       *testing.T
 	ctx     context.Context
 	store   store.Store
+	hooked  *hookedStore // what the platform works on
 	fake    *dynotest.Fake
 	builder *fakeBuilder
 	router  *fakeRouter
@@ -51,7 +52,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	w := &world{t: t, ctx: ctx, store: db, builder: &fakeBuilder{}, router: newFakeRouter(), logs: &fakeLogs{}}
+	w := &world{t: t, ctx: ctx, store: db, hooked: &hookedStore{Store: db}, builder: &fakeBuilder{}, router: newFakeRouter(), logs: &fakeLogs{}}
 	w.fake = dynotest.NewFake(dynotest.FakeOptions{Sink: w.logs})
 	t.Cleanup(w.fake.Close)
 	a, err := platform.CreateAccount(ctx, db, time.Now(), "ada@example.com", "Ada", false)
@@ -64,7 +65,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // start runs a new platform and supervisor on what the world has.
-func (w *world) start() {
+func (w *world) start() { w.run(w.boot()) }
+
+// boot makes them.
+func (w *world) boot() *supervisor.Supervisor {
 	w.t.Helper()
 	outputs, err := platform.OpenOutputs(w.t.TempDir())
 	if err != nil {
@@ -75,13 +79,17 @@ func (w *world) start() {
 		Settle: time.Millisecond, StopTimeout: time.Second, BootTimeout: 5 * time.Second,
 	})
 	w.Platform = platform.New(platform.Options{
-		Store: w.store, Auth: auth.New(auth.Options{Store: w.store, Passwords: auth.NewPasswords(), Now: time.Now}),
+		Store: w.hooked, Auth: auth.New(auth.Options{Store: w.store, Passwords: auth.NewPasswords(), Now: time.Now}),
 		Builder: w.builder, Slugs: fakeSlugs{}, Scheduler: sup, Router: w.router, Logs: w.logs, Repos: fakeRepos{},
 		Outputs: outputs, Log: slog.New(slog.DiscardHandler), Now: time.Now, Domain: "example.com",
 		WebURL: func(app string) string { return "http://" + app + ".example.com" },
 		GitURL: func(app string) string { return "git@example.com:" + app + ".git" },
 		Stacks: []string{slug.DefaultStack, "other"},
 	})
+	return sup
+}
+
+func (w *world) run(sup *supervisor.Supervisor) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	var wg sync.WaitGroup
 	wg.Add(2)
@@ -158,9 +166,41 @@ func (w *world) routed(app api.App, ok func(*router.Route) bool) {
 	})
 }
 
+// hookedStore calls before, whose error it returns, and after around each
+// Update.
+type hookedStore struct {
+	store.Store
+	mu     sync.Mutex
+	before func() error
+	after  func()
+}
+
+func (h *hookedStore) set(before func() error, after func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.before, h.after = before, after
+}
+
+func (h *hookedStore) Update(ctx context.Context, fn func(store.Tx) error) error {
+	h.mu.Lock()
+	before, after := h.before, h.after
+	h.mu.Unlock()
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
+	}
+	err := h.Store.Update(ctx, fn)
+	if after != nil {
+		after()
+	}
+	return err
+}
+
 type fakeSource struct {
-	commit    string
-	processes []api.ProcessType
+	commit      string
+	description string
+	processes   []api.ProcessType
 }
 
 func (s fakeSource) Revision() slug.Revision              { return slug.Revision{Commit: s.commit, Tree: s.commit} }
@@ -172,13 +212,15 @@ type fakeBuilder struct {
 	fail   error
 	block  chan struct{} // closed = go on
 	began  chan struct{}
+	deaf   bool // it does not notice that it is cancelled
+	config api.ConfigVars
 	builds int
 }
 
 func (b *fakeBuilder) Build(ctx context.Context, r slug.BuildRequest) (slug.BuildResult, error) {
 	b.mu.Lock()
 	b.builds++
-	fail, block, began := b.fail, b.block, b.began
+	fail, block, began, deaf, config := b.fail, b.block, b.began, b.deaf, b.config
 	b.mu.Unlock()
 	src := r.Source.(fakeSource)
 	if s, ok := r.Reuse(src.commit); ok {
@@ -187,7 +229,9 @@ func (b *fakeBuilder) Build(ctx context.Context, r slug.BuildRequest) (slug.Buil
 	if began != nil {
 		close(began)
 	}
-	if block != nil {
+	if deaf {
+		<-block
+	} else if block != nil {
 		select {
 		case <-block:
 		case <-ctx.Done():
@@ -198,8 +242,8 @@ func (b *fakeBuilder) Build(ctx context.Context, r slug.BuildRequest) (slug.Buil
 		return slug.BuildResult{}, fail
 	}
 	fmt.Fprintln(r.Output, "-----> Building")
-	return slug.BuildResult{Slug: api.Slug{
-		Key: src.commit, Digest: "sha256:" + strings.Repeat(src.commit[:1], 64), Stack: r.Stack, Commit: src.commit,
+	return slug.BuildResult{Config: config, Slug: api.Slug{
+		Key: src.commit, Digest: "sha256:" + strings.Repeat(src.commit[:1], 64), Stack: r.Stack, Commit: src.commit, CommitDescription: src.description,
 		Processes: src.processes, Buildpacks: []string{"heroku/fake"},
 	}}, nil
 }
@@ -255,13 +299,18 @@ func (f *fakeRouter) wait(t *testing.T, ctx context.Context, ok func(*router.Tab
 
 // fakeLogs keeps all lines of all apps; it is also the runtime's sink.
 type fakeLogs struct {
-	mu    sync.Mutex
-	lines []api.LogLine
+	mu      sync.Mutex
+	lines   []api.LogLine
+	deleted map[string]bool
+	late    []api.LogLine // came for a deleted app
 }
 
-func (f *fakeLogs) Write(_ string, lines ...api.LogLine) {
+func (f *fakeLogs) Write(appID string, lines ...api.LogLine) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.deleted[appID] {
+		f.late = append(f.late, lines...)
+	}
 	f.lines = append(f.lines, lines...)
 }
 
@@ -271,7 +320,15 @@ func (f *fakeLogs) Append(appID, _ string, _ int64, lines []api.LogLine) error {
 }
 func (f *fakeLogs) Offset(string, string) (int64, error) { return 0, nil }
 func (f *fakeLogs) Forget(string, string) error          { return nil }
-func (f *fakeLogs) Delete(string) error                  { return nil }
+func (f *fakeLogs) Delete(appID string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.deleted == nil {
+		f.deleted = map[string]bool{}
+	}
+	f.deleted[appID] = true
+	return nil
+}
 
 func (f *fakeLogs) Tail(_ context.Context, _ string, filter platform.LogFilter, _ bool) (platform.LogSession, error) {
 	f.mu.Lock()

@@ -74,6 +74,9 @@ func removeKey(c *call) error {
 	return c.reply(http.StatusOK, renderKey(k, c.who.Account.Email))
 }
 
+// maxExpiresIn is a hundred years in seconds.
+const maxExpiresIn = 100 * 365 * 24 * 60 * 60
+
 // createAuthorization takes a token or, for `login`, e-mail and password as
 // Basic credentials.
 func createAuthorization(c *call) error {
@@ -81,8 +84,8 @@ func createAuthorization(c *call) error {
 	if err := c.decode(&body); err != nil {
 		return err
 	}
-	if body.ExpiresIn < 0 {
-		return api.Errorf(api.InvalidParams, "expires_in must not be negative.")
+	if body.ExpiresIn < 0 || body.ExpiresIn > maxExpiresIn {
+		return api.Errorf(api.InvalidParams, "expires_in must be from 1 to %d seconds; leave it out for a token that does not expire.", maxExpiresIn)
 	}
 	ctx := c.Request().Context()
 	who, err := c.server.platform.Auth.Login(ctx, c.Request().Header.Get("Authorization"), c.clientAddr())

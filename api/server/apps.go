@@ -10,8 +10,15 @@ import (
 	v3 "paas/api/v3"
 )
 
-func listApps(c *call) error    { return c.apps(false) }
-func listOwnApps(c *call) error { return c.apps(true) }
+func listApps(c *call) error { return c.apps(false) }
+
+// listOwnApps lists the caller's, under whichever name the caller goes.
+func listOwnApps(c *call) error {
+	if who := c.Param("account"); who != "~" && who != c.who.Account.ID && !strings.EqualFold(who, c.who.Account.Email) {
+		return api.Missing("account")
+	}
+	return c.apps(true)
+}
 
 func (c *call) apps(own bool) error {
 	ctx := c.Request().Context()

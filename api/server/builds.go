@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"paas/api"
 	v3 "paas/api/v3"
@@ -14,16 +15,20 @@ func listBuilds(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := make([]v3.Build, len(all))
+	type build struct {
+		v3.Build
+		made time.Time // to the millisecond
+	}
+	out := make([]build, len(all))
 	for i, b := range all {
-		out[i] = c.renderBuild(c.app, b)
+		out[i] = build{c.renderBuild(c.app, b), b.CreatedAt}
 	}
 	slices.Reverse(out) // oldest first, as list takes them: it keeps the order of equal times
-	return list(c, out, []string{"created_at", "id"}, func(b v3.Build, prop string) string {
+	return list(c, out, []string{"created_at", "id"}, func(b build, prop string) string {
 		if prop == "id" {
 			return b.ID
 		}
-		return b.CreatedAt.String()
+		return moment(b.made)
 	})
 }
 
@@ -55,16 +60,20 @@ func listSlugs(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := make([]v3.Slug, len(all))
+	type slug struct {
+		v3.Slug
+		made time.Time
+	}
+	out := make([]slug, len(all))
 	for i, s := range all {
-		out[i] = c.renderSlug(c.app, s)
+		out[i] = slug{c.renderSlug(c.app, s), s.CreatedAt}
 	}
 	slices.Reverse(out)
-	return list(c, out, []string{"created_at", "id"}, func(s v3.Slug, prop string) string {
+	return list(c, out, []string{"created_at", "id"}, func(s slug, prop string) string {
 		if prop == "id" {
 			return s.ID
 		}
-		return s.CreatedAt.String()
+		return moment(s.made)
 	})
 }
 

@@ -137,6 +137,9 @@ func runDyno(c *call) error {
 	if err := c.decode(&body); err != nil {
 		return err
 	}
+	if body.TimeToLive < 0 || body.TimeToLive > 86400 {
+		return api.Errorf(api.InvalidParams, "time_to_live must be from 1 to 86400 seconds.")
+	}
 	ctx := c.Request().Context()
 	d, secret, err := c.server.platform.RunDyno(ctx, c.who, c.app, platform.RunRequest{
 		Command: body.Command, Type: body.Type, Size: body.Size, Env: body.Env, Attach: body.Attach,

@@ -37,7 +37,9 @@ func (s *Server) fail(err error, c echo.Context) {
 		panic(http.ErrAbortHandler)
 	}
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		return // the client has gone
+		// The client has gone, or paasd stops: an answer of nothing would look
+		// like success.
+		panic(http.ErrAbortHandler)
 	}
 	var known *api.Error
 	var web *echo.HTTPError
@@ -62,7 +64,9 @@ func (s *Server) fail(err error, c echo.Context) {
 		code = http.StatusInternalServerError
 	}
 	if code == http.StatusUnauthorized {
-		c.Response().Header().Set("WWW-Authenticate", `Basic realm="paas"`)
+		// Not Basic, although it is taken: browsers would ask for a password,
+		// keep it, and send it along with what other sites post here.
+		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="paas"`)
 	}
 	if err := reply(c, code, v3.Error{ID: string(known.ID), Message: known.Message, Resource: known.Resource}); err != nil {
 		s.log.Info("cannot answer", "err", err)

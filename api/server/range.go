@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"paas/api"
 )
@@ -68,6 +69,10 @@ func parseRange(header, defaultProp string, props ...string) (page, error) {
 	}
 	return p, nil
 }
+
+// moment is a time as a Range header can hold and compare it. It is finer than
+// what is shown, so that a page can begin between two things of one second.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // list answers with one page of items. keys maps each property that can be
 // sorted by to how it is read; the first one named is the default.

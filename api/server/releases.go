@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -28,6 +29,10 @@ func (c *call) replyConfig(config api.ConfigVars) error {
 func setConfig(c *call) error {
 	var changes map[string]*string
 	if err := c.decode(&changes); err != nil {
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			return err
+		}
+		// The cause could quote a value, so it is dropped.
 		return api.Errorf(api.BadRequest, "Config vars are a JSON object of strings; null removes one.")
 	}
 	config, err := c.server.platform.SetConfig(c.Request().Context(), c.who, c.app, changes)

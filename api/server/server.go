@@ -139,7 +139,7 @@ func (c *call) decode(v any) error {
 	b, err := io.ReadAll(c.Request().Body)
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return api.Errorf(api.BadRequest, "The request's body is larger than %d kB.", maxBody>>10)
+		return api.Wrap(api.BadRequest, err, fmt.Sprintf("The request's body is larger than %d kB.", maxBody>>10))
 	}
 	if err != nil {
 		return api.Wrap(api.BadRequest, err, "The request's body broke off.")

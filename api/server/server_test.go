@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -31,6 +32,9 @@ type fixture struct {
 	t      *testing.T
 	tokens map[string]string // by role
 	app    api.App
+	store  store.Store
+	// outputs of builds and release phases
+	outputs *platform.Outputs
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -56,7 +60,7 @@ func newFixture(t *testing.T) *fixture {
 		GitURL: func(app string) string { return "git@example.com:" + app + ".git" },
 		Stacks: []string{slug.DefaultStack},
 	})
-	f := &fixture{t: t, tokens: map[string]string{"nobody": ""}, Server: httptest.NewServer(server.New(p, slog.New(slog.DiscardHandler)))}
+	f := &fixture{t: t, store: db, outputs: outputs, tokens: map[string]string{"nobody": ""}, Server: httptest.NewServer(server.New(p, slog.New(slog.DiscardHandler)))}
 	t.Cleanup(f.Close)
 	accounts := map[string]api.Account{}
 	for _, role := range []string{"owner", "collaborator", "stranger", "admin"} {
@@ -194,6 +198,12 @@ func TestConventions(t *testing.T) {
 		{"no release", "GET", "/apps/shop/releases/99", "", nil, 404, `"resource":"release"`},
 		{"release by v-name", "GET", "/apps/shop/releases/v1", "", nil, 200, "Initial release"},
 		{"too large", "PATCH", "/apps/shop/config-vars", `{"A":"` + strings.Repeat("x", 70000) + `"}`, nil, 422, "too large"},
+		{"far too large", "PATCH", "/apps/shop/config-vars", `{"A":"` + strings.Repeat("x", 2<<20) + `"}`, nil, 400, "larger than"},
+		{"token for ever by overflow", "POST", "/oauth/authorizations", `{"expires_in":9300000000}`, nil, 422, "expires_in"},
+		{"dyno for ever by overflow", "POST", "/apps/shop/dynos", `{"command":"ls","time_to_live":18446744074}`, nil, 422, "time_to_live"},
+		{"own apps", "GET", "/users/~/apps", "", nil, 200, "shop"},
+		{"own apps by e-mail", "GET", "/users/Owner@example.com/apps", "", nil, 200, "shop"},
+		{"apps of another", "GET", "/users/admin@example.com/apps", "", nil, 404, "not_found"},
 		{"run on a blank app", "POST", "/apps/shop/dynos", `{"command":"ls"}`, nil, 422, "git push"},
 		{"newest release", "GET", "/apps/shop/releases", "", []string{"Range", "version ..; order=desc,max=1"}, 206, `"version":2`},
 		{"all releases", "GET", "/apps/shop/releases", "", []string{"Range", "version ..; max=10, order=desc;"}, 200, `"version":1`},
@@ -212,6 +222,86 @@ func TestConventions(t *testing.T) {
 		t.Errorf("Next-Range: %q", next)
 	} else if code, body, _ := f.call("owner", "GET", "/apps/shop/releases", "", "Range", next); code != 200 || !strings.Contains(body, `"version":1`) {
 		t.Errorf("next page: %d %s", code, body)
+	}
+}
+
+// A list can be walked in pages also when its members are of one second, by the
+// very header that the server gives.
+func TestPagesOfOneSecond(t *testing.T) {
+	f := newFixture(t)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var made []string
+	err := f.store.Update(t.Context(), func(tx store.Tx) error {
+		for n := range 3 {
+			id := "1c0e7c2e-6b1f-4c5e-9d54-5b8ad0b0a00" + string(rune('3'-n))
+			made = append(made, id)
+			when := at.Add(time.Duration(n) * time.Millisecond)
+			if err := tx.CreateBuild(api.Build{ID: id, AppID: f.app.ID, Status: api.Failed, CreatedAt: when, UpdatedAt: when}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := "created_at ..; order=desc,max=1"
+	for n := 2; n >= 0; n-- {
+		code, body, head := f.call("owner", "GET", "/apps/shop/builds", "", "Range", next)
+		var page []v3.Build
+		if err := json.Unmarshal([]byte(body), &page); err != nil || code >= 300 || len(page) != 1 || page[0].ID != made[n] {
+			t.Fatalf("%q: %d %s", next, code, body)
+		}
+		next = head.Get("Next-Range")
+	}
+	if next != "" {
+		t.Errorf("a page after the last: %q", next)
+	}
+}
+
+// A request that paasd's end cuts off has no answer that looks like success,
+// and no browser asks for a password.
+func TestStopAndStrangers(t *testing.T) {
+	f := newFixture(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	srv := httptest.NewUnstartedServer(f.Config.Handler)
+	srv.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	srv.Start()
+	defer srv.Close()
+	const silent, begun = "1c0e7c2e-6b1f-4c5e-9d54-5b8ad0b0a001", "1c0e7c2e-6b1f-4c5e-9d54-5b8ad0b0a002"
+	for _, id := range []string{silent, begun} {
+		o, err := f.outputs.Create(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		if id == begun {
+			o.Write([]byte("half\n"))
+		}
+	}
+	half, err := srv.Client().Get(srv.URL + "/streams/outputs/" + begun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer half.Body.Close()
+	none := make(chan error, 1)
+	go func() {
+		resp, err := srv.Client().Get(srv.URL + "/streams/outputs/" + silent)
+		if err == nil {
+			resp.Body.Close()
+		}
+		none <- err
+	}()
+	stop()
+	if err := <-none; err == nil {
+		t.Error("an answer without anything in it")
+	}
+	if b, err := io.ReadAll(half.Body); err == nil {
+		t.Errorf("half an output looks whole: %q", b)
+	}
+	if _, _, head := f.call("nobody", "GET", "/apps", ""); strings.Contains(head.Get("WWW-Authenticate"), "Basic") {
+		t.Errorf("browsers are asked for a password: %v", head)
 	}
 }
 

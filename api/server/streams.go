@@ -87,7 +87,7 @@ func clean(l api.LogLine) string { return strings.ReplaceAll(l.String(), "\r", "
 func streamOutput(c *call) error {
 	w := &flusher{c: c}
 	err := c.server.platform.Outputs.Copy(c.Request().Context(), c.Param("output"), w)
-	if err != nil && !w.begun {
+	if err != nil {
 		return err
 	}
 	if !w.begun {

@@ -40,6 +40,8 @@ func accountCreate(ctx context.Context, in *invocation) error {
 		fmt.Fprintf(in.stderr, "Account %s is made.\n", account.Email)
 	case err != nil:
 		return err
+	case in.account.admin && !account.Admin:
+		return fmt.Errorf("cannot make %s an administrator: the account exists already. Use another e-mail address", account.Email)
 	default:
 		fmt.Fprintf(in.stderr, "Account %s exists.\n", account.Email)
 	}

@@ -104,11 +104,16 @@ func (g gitDoor) Deploy(ctx context.Context, d gitssh.Deploy) error {
 	return err
 }
 
-// logWriter passes net/http's complaints on.
+// logWriter passes net/http's complaints on. Most are about what clients do;
+// a panic is ours.
 type logWriter struct{ log *slog.Logger }
 
 func (w logWriter) Write(b []byte) (int, error) {
-	w.log.Debug("http", "text", string(bytes.TrimSpace(b)))
+	level := slog.LevelDebug
+	if bytes.Contains(b, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	w.log.Log(context.Background(), level, "http", "text", string(bytes.TrimSpace(b)))
 	return len(b), nil
 }
 

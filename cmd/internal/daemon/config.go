@@ -22,8 +22,7 @@ import (
 const DefaultConfigFile = "/etc/paas/paasd.toml"
 
 // Config is everything an operator can set. A key's name in the file is its
-// toml tag; the environment variable PAAS_<TAG IN CAPITALS> overrides it, and
-// a flag overrides both.
+// toml tag; the environment variable PAAS_<TAG IN CAPITALS> overrides it.
 type Config struct {
 	DataDir   string `toml:"data_dir"`   // everything durable
 	RunDir    string `toml:"run_dir"`    // sockets and what dies with a reboot
@@ -81,8 +80,8 @@ func defaults() Config {
 }
 
 // LoadConfig reads file (which may be missing only if it is the default one),
-// then the environment. An unknown key, in the file or with the prefix PAAS_
-// among those below, is an error.
+// then the environment. An unknown key in the file is an error; variables with
+// the prefix PAAS_ that are no settings are other programs'.
 func LoadConfig(file string, environ []string) (Config, error) {
 	c := defaults()
 	b, err := os.ReadFile(file)

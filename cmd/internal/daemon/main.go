@@ -72,14 +72,21 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "paasd: there is no command %q\n\n%s", args[0], usage)
 		return 2
 	}
+	// What is made here must not depend on who starts it: dynos and builds,
+	// which are not root, have to get through.
+	syscall.Umask(0o022)
 	in := &invocation{stdout: stdout, stderr: stderr, flags: flag.NewFlagSet("paasd "+args[0], flag.ContinueOnError)}
 	in.flags.SetOutput(stderr)
 	file := in.flags.String("config", DefaultConfigFile, "configuration file")
-	in.flags.StringVar(&in.account.email, "email", "", "account:create: e-mail address")
-	in.flags.StringVar(&in.account.name, "name", "", "account:create: name of the person")
-	in.flags.BoolVar(&in.account.admin, "admin", false, "account:create: may see and change every app")
-	in.flags.StringVar(&in.account.tokenFile, "token-file", "", "account:create: write an API token to this file")
-	if err := in.flags.Parse(args[1:]); err != nil {
+	if args[0] == "account:create" {
+		in.flags.StringVar(&in.account.email, "email", "", "e-mail address")
+		in.flags.StringVar(&in.account.name, "name", "", "name of the person")
+		in.flags.BoolVar(&in.account.admin, "admin", false, "an administrator: may see and change every app")
+		in.flags.StringVar(&in.account.tokenFile, "token-file", "", "write an API token to this file")
+	}
+	if err := in.flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
 		return 2
 	}
 	if in.flags.NArg() > 0 {

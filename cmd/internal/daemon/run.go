@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,8 +42,9 @@ func serve(ctx context.Context, in *invocation) error {
 	}
 	defer p.close()
 	logger.Info("paasd is starting", "version", version(), "data", in.config.DataDir, "router", in.config.RouterAddr, "ssh", in.config.SSHAddr, "api", in.config.APIAddr)
-	// The router knows all apps before it takes the first request, which then
-	// waits for a dyno instead of being refused.
+	// What the last run left is failed, and the router knows all apps, before
+	// the first request is taken; it then waits for a dyno instead of being
+	// refused.
 	if err := p.platform.Start(ctx); err != nil {
 		return err
 	}
@@ -56,10 +58,7 @@ func (p *parts) run(ctx context.Context, l *listeners) error {
 	actor := func(name string, fn func(context.Context) error) {
 		ctx, cancel := context.WithCancel(ctx)
 		g.Add(func() error {
-			if err := fn(ctx); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
+			return ended(ctx, name, fn(ctx))
 		}, func(error) { cancel() })
 	}
 	actor("runtime", p.runtime.Run)
@@ -68,18 +67,30 @@ func (p *parts) run(ctx context.Context, l *listeners) error {
 	actor("router", func(ctx context.Context) error { return p.router.Run(ctx, l.router) })
 	actor("git", func(ctx context.Context) error { return p.git.Serve(ctx, l.ssh) })
 	actor("repositories", p.repos.Run)
-	actor("api", func(ctx context.Context) error { return serveAPI(ctx, l.api, p.api) })
+	actor("api", func(ctx context.Context) error { return serveAPI(ctx, l.api, p.api, p.log) })
 	return g.Run()
+}
+
+// ended is why a part has ended: nil if it was told to.
+func ended(ctx context.Context, name string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s ended by itself", name)
 }
 
 // serveAPI serves the API on its own address, without TLS: it is meant for
 // loopback, and for a proxy.
-func serveAPI(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveAPI(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(logWriter{logger}, "", 0),
 		// Streams end when paasd does.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

@@ -79,10 +79,27 @@ func makeDirs(c Config) error {
 		if err := os.MkdirAll(dir, mode); err != nil {
 			return fmt.Errorf("cannot make directory: %w", err)
 		}
+		if err := searchable(dir); err != nil {
+			return err
+		}
 	}
 	for _, sub := range []string{"repos", "blobs", "layers", "stacks", "builds", "cache", "logs", "outputs", "ssh"} {
 		if err := os.MkdirAll(filepath.Join(c.DataDir, sub), 0o700); err != nil {
 			return fmt.Errorf("cannot make directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// searchable lets all through a directory that somebody made narrower.
+func searchable(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("cannot use directory: %w", err)
+	}
+	if perm := info.Mode().Perm(); perm&0o111 != 0o111 {
+		if err := os.Chmod(dir, perm|0o111); err != nil {
+			return fmt.Errorf("cannot let dynos through to %s: %w", dir, err)
 		}
 	}
 	return nil
