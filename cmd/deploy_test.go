@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // One app from its first push to its end, as the README's tour has it.
@@ -114,29 +113,25 @@ func TestFailuresChangeNothing(t *testing.T) {
 
 func TestLanguages(t *testing.T) {
 	i := platform(t)
-	tests := []struct{ name, detected, want, changed string }{
-		{"go", "Go", "one", "two"},
-		{"node", "Node.js", "one", "two"},
-		{"php", "PHP", "one", "two"},
-		{"static", "Static", "one", "two"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			files := sample(t, tt.name)
+	for name, detected := range map[string]string{"go": "Go", "node": "Node.js", "php": "PHP", "static": "Static", "procfile": "Procfile"} {
+		t.Run(name, func(t *testing.T) {
+			files := sample(t, name)
 			a := i.newApp(t, files)
-			out := a.push()
-			if !strings.Contains(out, " app detected") {
-				t.Error(out)
+			if out := a.push(); !strings.Contains(strings.ToLower(out), strings.ToLower("-----> "+detected)) {
+				t.Errorf("%s is not detected:\n%s", detected, out)
 			}
-			code, body := a.get("/")
-			if code != http.StatusOK {
-				t.Fatalf("%d %s\n%s", code, body, out)
+			a.wants("v1")
+			a.commit("nothing changed")
+			if out := a.push(); !strings.Contains(out, "using it again") {
+				t.Errorf("an unchanged tree was built again:\n%s", out)
 			}
-			t.Logf("%s answers %q", tt.name, strings.TrimSpace(body))
-			begin := time.Now()
-			a.commit("again")
-			a.push()
-			t.Logf("unchanged push: %v", time.Since(begin))
+			for file, text := range files {
+				files[file] = strings.ReplaceAll(text, "v1", "v2")
+			}
+			a.change(files)
+			a.wants("v2")
+			a.cmd("rollback")
+			a.wants("v1")
 		})
 	}
 }
