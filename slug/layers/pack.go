@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"paas/slug"
@@ -38,7 +37,7 @@ func (s *Store) pack(ctx context.Context, tree string, o Options) (slug.Layer, e
 	}
 	defer w.Abort()
 	limited := &sizeLimit{w: w, max: o.MaxBlob}
-	enc, err := zstd.NewWriter(limited, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false))
+	enc, err := newFrames(limited)
 	if err != nil {
 		return slug.Layer{}, fmt.Errorf("cannot pack layer: %w", err)
 	}
@@ -52,7 +51,7 @@ func (s *Store) pack(ctx context.Context, tree string, o Options) (slug.Layer, e
 	if err == nil {
 		err = errors.Join(p.tar.Close(), buf.Flush())
 	}
-	// The encoder's goroutines end with Close, so it is closed in any case.
+	// The compressor's goroutines end with Close, so it is closed in any case.
 	err = errors.Join(err, enc.Close())
 	diffID := diff.sum()
 	if err != nil {
