@@ -15,6 +15,8 @@ readonly PACKAGES=(
 readonly TEST_PACKAGES=(bzip2 iptables jq openssh-server shellcheck skopeo tmux)
 
 readonly BIN=/usr/local/bin
+# Whose registries the go command and npm ask unless told otherwise.
+readonly GO_DOMAIN=golang.org NPM_DOMAIN=npmjs.org
 readonly PROGRAMS=(paas paasd paas-buildpack)
 readonly UNIT_DIR=/etc/systemd/system
 # Notes of what was made here that is not recognised by its name.
@@ -413,7 +415,7 @@ go_proxy() {
 		fi
 	done
 	local entry
-	for entry in ${list//[,|]/ } https://proxy.example.org; do
+	for entry in ${list//[,|]/ } "https://proxy.$GO_DOMAIN"; do
 		case $entry in
 		http://* | https://*)
 			echo "${entry%/}"
@@ -451,7 +453,7 @@ fetch_go() {
 # verify_module DIRECTORY MODULE PROXY compares an unpacked module with the
 # checksum database: its "h1" is the hash of the list of its files' hashes.
 verify_module() {
-	local sum database=${GOSUMDB:-sum.example.org} known
+	local sum database=${GOSUMDB:-sum.$GO_DOMAIN} known
 	if [[ $database == off ]]; then
 		say "GOSUMDB=off: the tool chain is not verified"
 		return
@@ -587,8 +589,8 @@ build_env() {
 
 default_of() {
 	case $1 in
-	GOPROXY) echo https://proxy.example.org,direct ;;
-	GOSUMDB) echo sum.example.org ;;
+	GOPROXY) echo "https://proxy.$GO_DOMAIN,direct" ;;
+	GOSUMDB) echo "sum.$GO_DOMAIN" ;;
 	esac
 }
 
@@ -605,7 +607,7 @@ npm_registry() {
 		fi
 	done
 	case $registry in
-	'' | undefined | https://registry.example.org | https://registry.example.org/) ;;
+	'' | undefined | "https://registry.$NPM_DOMAIN" | "https://registry.$NPM_DOMAIN/") ;;
 	*) echo "$registry" ;;
 	esac
 }

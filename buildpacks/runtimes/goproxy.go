@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	toolchainModule = "golang.org/toolchain"
+	goDomain        = "golang.org"
+	toolchainModule = goDomain + "/toolchain"
 
-	publicGoProxy = "https://proxy.example.org"
+	// publicGoProxy is where the go command asks unless told otherwise.
+	publicGoProxy = "https://proxy." + goDomain
 	// directToolchains is where "direct" leads for this one module: its
 	// go-import tag names a module proxy.
 	directToolchains = "https://go.dev/dl/mod"

@@ -64,7 +64,7 @@ func TestSumDBSettings(t *testing.T) {
 		{map[string]string{"GONOSUMDB": "example.com"}, true},
 		{map[string]string{"GOPRIVATE": "golang.org"}, false},
 		{map[string]string{"GOPRIVATE": "golang.org", "GONOSUMDB": "example.com"}, true},
-		{map[string]string{"GOSUMDB": "sum.example.org https://mirror.example.com"}, true},
+		{map[string]string{"GOSUMDB": publicSumDB + " https://mirror.example.com"}, true},
 	} {
 		if g := mustProxy(t, c.env); g.Verified() != c.verified {
 			t.Errorf("%v: verified %v", c.env, g.Verified())

@@ -16,7 +16,9 @@ import (
 )
 
 // publicNPM is the registry that npm itself uses unless told otherwise.
-const publicNPM = "https://registry.example.org"
+const publicNPM = "https://registry." + npmDomain
+
+const npmDomain = "npmjs.org"
 
 // Registry is an npm registry.
 type Registry struct {

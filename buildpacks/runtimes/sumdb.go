@@ -15,8 +15,8 @@ import (
 
 // The key of the public checksum database, as in cmd/go.
 const (
-	publicSumDB = "sum.example.org"
-	publicKey   = "sum.example.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
+	publicSumDB = "sum." + goDomain
+	publicKey   = publicSumDB + "+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 )
 
 // sumDB looks digests up in a checksum database and remembers in a directory

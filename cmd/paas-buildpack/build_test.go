@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"paas/buildpacks/builtin"
+	"paas/buildpacks/runtimes"
 )
 
 // These tests run the program as a build container does: under the names of a
@@ -132,15 +133,33 @@ func (c *container) call(verb string, args ...string) (int, string) {
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
+// checkout copies the app. Its lock files name a registry that does not exist,
+// in whose place comes the one that is configured.
+func (c *container) checkout(dir string) {
+	c.t.Helper()
+	if err := os.CopyFS(dir, os.DirFS(c.src)); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, name := range []string{"package-lock.json", "yarn.lock"} {
+		lock := filepath.Join(dir, name)
+		b, err := os.ReadFile(lock)
+		if err != nil {
+			continue // another package manager's
+		}
+		b = bytes.ReplaceAll(b, []byte("https://registry.invalid"), []byte(runtimes.NewRegistry(os.Getenv).Base))
+		if err := os.WriteFile(lock, b, 0o644); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 // build detects and compiles a fresh checkout, whose directory has a new name
 // each time.
 func (c *container) build() (dir, out string, took time.Duration) {
 	c.t.Helper()
 	c.builds++
 	dir = filepath.Join(c.root, fmt.Sprintf("build_%d", c.builds))
-	if err := os.CopyFS(dir, os.DirFS(c.src)); err != nil {
-		c.t.Fatal(err)
-	}
+	c.checkout(dir)
 	c.give(dir)
 	if status, out := c.call("detect", dir); status != 0 {
 		c.t.Fatalf("detect: %s", out)
