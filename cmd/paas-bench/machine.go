@@ -19,7 +19,11 @@ type machine struct {
 	cpu, memory, kernel, system string
 	cores                       int
 	golang, git, ssh            string
+	installed                   string // how long install.sh took, the first time
 }
+
+// installNotes is where install.sh leaves "took 62.4 s".
+const installNotes = "/etc/paas/installed"
 
 func describe(ctx context.Context) machine {
 	return machine{
@@ -31,6 +35,8 @@ func describe(ctx context.Context) machine {
 		golang: strings.TrimPrefix(firstLine(ctx, "go", "version"), "go version "),
 		git:    strings.TrimPrefix(firstLine(ctx, "git", "--version"), "git version "),
 		ssh:    firstLine(ctx, "ssh", "-V"),
+
+		installed: field(read(installNotes), "took", " "),
 	}
 }
 
@@ -40,6 +46,7 @@ func (m machine) print(w io.Writer) error {
 	for _, row := range [][2]string{
 		{"date", m.date}, {"CPU", fmt.Sprintf("%s, %d cores", m.cpu, m.cores)}, {"memory", m.memory}, {"kernel", m.kernel},
 		{"system", m.system}, {"Go", m.golang}, {"git", m.git}, {"ssh", m.ssh},
+		{"install.sh took", m.installed},
 	} {
 		fmt.Fprintf(&b, "| %s | %s |\n", row[0], strings.ReplaceAll(row[1], "|", "\\|"))
 	}
