@@ -2,12 +2,10 @@ package dynotest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -258,110 +256,6 @@ func (t *schedulerTest) resize() {
 	t.eventually("web.1 v1 up")
 }
 
-func (t *schedulerTest) rollout() {
-	v1 := t.release(1, "web 2 "+Listen, "worker 1 "+Forever)
-	before := t.up(v1)
-	v2 := t.release(2, "web 2 "+After("0.2", Listen), "worker 1 "+Forever)
-	stop := t.always("serving v1", serving(1))
-	t.apply(v1, v2)
-	t.ready(2)
-	t.ready(1)
-	byRelease := map[int]map[string]dyno.Instance{1: {}, 2: {}}
-	for _, i := range t.s.Dynos(t.app) {
-		byRelease[i.Release][i.Name] = i
-	}
-	t.sameIDs("rollout", before, byRelease[1], "web.1", "web.2", "worker.1")
-	stop()
-	stop = t.always("serving v2", serving(2))
-	t.apply(v2, nil)
-	t.eventually("web.1 v2 up, web.2 v2 up, worker.1 v2 up")
-	t.sameIDs("commit", byRelease[2], t.dynos(), "web.1", "web.2", "worker.1")
-	stop()
-}
-
-func (t *schedulerTest) firstRollout() {
-	v1 := t.release(1, "web 1 "+Listen)
-	t.apply(nil, v1)
-	t.ready(1)
-	before := t.dynos()
-	t.apply(v1, nil)
-	t.ready(1)
-	t.sameIDs("commit", before, t.dynos(), "web.1")
-}
-
-func (t *schedulerTest) rolloutFails() {
-	v1 := t.release(1, "web 1 "+Listen)
-	before := t.up(v1)
-	defer t.always("serving v1", serving(1))()
-	for version, process := range map[int]string{
-		2: "web 1 exit 9",
-		3: "worker 1 " + After("0.1", "exit 9"),
-		4: "web 1 no-such-command",
-	} {
-		v := t.release(version, "web 1 "+Listen)
-		v.Processes = append(v.Processes, t.release(version, process).Processes...)
-		if strings.HasPrefix(process, "web") {
-			v.Processes = v.Processes[1:]
-		}
-		t.apply(v1, v)
-		err := t.s.Ready(t.ctx, t.app, version)
-		var failed *dyno.RolloutError
-		if !errors.As(err, &failed) || failed.Reason == "" || !strings.HasPrefix(process, strings.TrimSuffix(failed.Dyno, ".1")) {
-			t.Fatalf("Ready with %q: %v", process, err)
-		}
-		t.apply(v1, nil)
-		t.eventually("web.1 v1 up")
-		if late := t.s.Ready(t.ctx, t.app, version); !errors.As(late, &failed) {
-			t.Errorf("Ready after the end of the rollout: %v", late)
-		}
-	}
-	t.sameIDs("failed rollouts", before, t.dynos(), "web.1")
-}
-
-func (t *schedulerTest) rolloutMissingImage() {
-	v1 := t.release(1, "web 1 "+Listen)
-	before := t.up(v1)
-	v2 := t.release(2, "web 1 "+Listen)
-	v2.Image = MissingImage
-	t.apply(v1, v2)
-	var failed *dyno.RolloutError
-	if err := t.s.Ready(t.ctx, t.app, 2); !errors.As(err, &failed) {
-		t.Fatal("Ready:", err)
-	}
-	t.apply(v1, nil)
-	t.eventually("web.1 v1 up")
-	t.sameIDs("failed rollout", before, t.dynos(), "web.1")
-}
-
-func (t *schedulerTest) rolloutReplaced() {
-	v1 := t.release(1, "web 1 "+Listen)
-	t.up(v1)
-	t.apply(v1, t.release(2, "web 1 "+Forever))
-	waiting := make(chan error, 1)
-	go func() { waiting <- t.s.Ready(t.ctx, t.app, 2) }()
-	t.apply(v1, t.release(3, "web 1 "+Listen))
-	if err := <-waiting; err == nil || t.ctx.Err() != nil {
-		t.Error("Ready of a rollout that was replaced:", err)
-	}
-	t.ready(3)
-}
-
-func (t *schedulerTest) readyUnknown() {
-	if err := t.s.Ready(t.ctx, t.app, 1); err == nil {
-		t.Error("an unknown app is ready")
-	}
-	t.up(t.release(1, "web 1 "+Listen))
-	if err := t.s.Ready(t.ctx, t.app, 7); err == nil {
-		t.Error("an unknown release is ready")
-	}
-	ctx, cancel := context.WithTimeout(t.ctx, 20*time.Millisecond)
-	defer cancel()
-	t.apply(t.release(2, "web 1 "+Forever), nil)
-	if err := t.s.Ready(ctx, t.app, 2); !errors.Is(err, context.DeadlineExceeded) {
-		t.Error("Ready after its context ended:", err)
-	}
-}
-
 func (t *schedulerTest) restart() {
 	before := t.up(t.release(1, "web 1 "+Listen, "worker 1 "+Forever))
 	stop := t.always("serving", serving(1))
@@ -419,110 +313,6 @@ func (t *schedulerTest) crash() {
 	t.until("worker.1 up", func([]dyno.Instance) bool { return t.dynos()["worker.1"].State == api.Up })
 	t.apply(t.release(1, "web 1 "+Listen), nil)
 	t.eventually("web.1 v1 up")
-}
-
-func (t *schedulerTest) oneOffOf(command string) dyno.OneOff {
-	return dyno.OneOff{AppID: t.app, AppName: "app", Type: "run", Release: *t.release(1), Command: command, Size: t.h.Size}
-}
-
-func (t *schedulerTest) run(o dyno.OneOff) api.Dyno {
-	t.Helper()
-	d, err := t.s.Run(t.ctx, o)
-	if err != nil {
-		t.Fatal("Run:", err)
-	}
-	return d
-}
-
-func (t *schedulerTest) oneOff() {
-	t.up(t.release(1, "web 1 "+Listen))
-	d := t.run(t.oneOffOf(After("0.2", "exit 7")))
-	var n int
-	if _, err := fmt.Sscanf(d.Name, "run.%4d", &n); err != nil || n < 1000 || d.AppID != t.app || d.Type != "run" || d.Release != 1 || d.State != api.Up || d.ID == "" {
-		t.Errorf("Run = %+v", d)
-	}
-	if got, want := describe(t.s.Dynos(t.app)), d.Name+" v1 up, web.1 v1 up"; got != want {
-		t.Errorf("Dynos = %s, want %s", got, want)
-	}
-	for range 2 {
-		if e, err := t.s.Wait(t.ctx, d.ID); err != nil || e.Status != 7 {
-			t.Errorf("Wait = %d, %v, want 7", e.Status, err)
-		}
-	}
-	t.eventually("web.1 v1 up")
-	if _, err := t.s.Wait(t.ctx, uuid.NewString()); api.IDOf(err) != api.NotFound {
-		t.Error("Wait for an unknown dyno:", err)
-	}
-}
-
-func (t *schedulerTest) oneOffAttached() {
-	out := newTranscript()
-	o := t.oneOffOf(`echo "$DYNO $HEROKU_DYNO_ID $GREETING"; cat`)
-	o.Streams = &dyno.Streams{Stdin: strings.NewReader("typed\n"), Stdout: out}
-	d := t.run(o)
-	if e, err := t.s.Wait(t.ctx, d.ID); err != nil || e.Status != 0 {
-		t.Errorf("Wait = %d, %v, want 0", e.Status, err)
-	}
-	if want := d.Name + " " + d.ID + " hello\ntyped\n"; out.String() != want {
-		t.Errorf("it printed %q, want %q", out, want)
-	}
-}
-
-func (t *schedulerTest) oneOffNames() {
-	o := t.oneOffOf(Forever)
-	o.ID, o.Name = uuid.NewString(), "run.1234"
-	if d := t.run(o); d.Name != o.Name || d.ID != o.ID {
-		t.Errorf("Run = %+v", d)
-	}
-	o.ID = uuid.NewString()
-	if _, err := t.s.Run(t.ctx, o); api.IDOf(err) != api.Conflict {
-		t.Error("Run with a name in use:", err)
-	}
-	other := t.oneOffOf(Forever)
-	other.AppID, other.Name = uuid.NewString(), o.Name
-	t.run(other)
-	if err := t.s.Remove(t.ctx, other.AppID); err != nil {
-		t.Error(err)
-	}
-	t.oneOffCleanup()
-}
-
-func (t *schedulerTest) oneOffCleanup() {
-	t.Helper()
-	if err := t.s.Remove(t.ctx, t.app); err != nil {
-		t.Error("Remove:", err)
-	}
-	t.eventually("")
-}
-
-func (t *schedulerTest) oneOffStop() {
-	t.up(t.release(1, "web 1 "+Listen))
-	d := t.run(t.oneOffOf(Forever))
-	if err := t.s.Stop(t.ctx, t.app, dyno.Selector{Name: d.Name}); err != nil {
-		t.Fatal(err)
-	}
-	if e, err := t.s.Wait(t.ctx, d.ID); err != nil || e.Status != 143 {
-		t.Errorf("Wait = %d, %v, want 143", e.Status, err)
-	}
-	t.eventually("web.1 v1 up")
-}
-
-func (t *schedulerTest) oneOffTimeToLive() {
-	o := t.oneOffOf(Deaf)
-	o.TimeToLive = 300 * time.Millisecond
-	d := t.run(o)
-	if e, err := t.s.Wait(t.ctx, d.ID); err != nil || e.Status != 137 || e.Code != "R12" {
-		t.Errorf("Wait = %+v, %v, want 137 and R12", e, err)
-	}
-}
-
-func (t *schedulerTest) oneOffMissingImage() {
-	o := t.oneOffOf(Forever)
-	o.Release.Image = MissingImage
-	if d, err := t.s.Run(t.ctx, o); err == nil {
-		t.Errorf("Run = %+v", d)
-	}
-	t.eventually("")
 }
 
 func (t *schedulerTest) remove() {
